@@ -2,16 +2,17 @@
 /*
  * gw-ep: one endpoint of the Gangway field-bus protocol (doc/protocol.md).
  *
- * A GwEp is a chip's whole protocol side: it answers hello, starts DTLS as the client, proves its PUF key, serves the
- * SMP groups os, enum, gw_ident and gw_data, and delivers reports and events at least once. It is plain C17 on mbedTLS:
- * no operating system, no threads and no allocation of its own (mbedTLS allocates its session buffers).
+ * A GwEp is a chip's whole protocol side: it answers hello, starts DTLS as the client, proves its PUF key,
+ * serves the SMP groups os, enum, gw_ident and gw_data, and delivers reports and events at least once. It is
+ * plain C17 on mbedTLS: no operating system, no threads and no allocation of its own (mbedTLS allocates its
+ * session buffers).
  *
- * Ownership: the caller provides the memory and keeps platform, config, points and strings alive until gw_ep_shutdown.
- * A GwEp is used from one thread. Callbacks of the platform or the config must not call back into the same GwEp, except
- * for the functions marked "from anywhere": hand a datagram that a send callback provokes over later.
+ * Ownership: the caller provides the memory and keeps platform, config, points and strings alive until
+ * gw_ep_shutdown. A GwEp is used from one thread. Callbacks of the platform and the config must not call back
+ * into the same GwEp: a datagram that a send provokes is handed over later.
  *
- * Times are milliseconds on the platform's clock, which starts anywhere, never steps back and counts the endpoint's
- * uptime from gw_ep_power_up. Errors are 0 or a negative GW_E* number of gw-protocol.h.
+ * Times are milliseconds on the platform's now_ms, which is the uptime. Errors are 0 or a negative GW_E*
+ * number.
  */
 #ifndef GW_EP_H
 #define GW_EP_H
@@ -37,65 +38,8 @@
 #endif
 
 #define GW_EP_IDENT_STR_MAX 24 /* each of manufacturer, model, serial, firmware, octets */
-#define GW_EP_NAME_MAX 32      /* point name, octets */
-#define GW_EP_TEXT_MAX 64      /* text or bytes value, octets */
 #define GW_EP_RECORDS_MAX 8    /* values in one report */
 #define GW_EP_NEVER UINT64_MAX /* gw_ep_poll: no deadline */
-
-/* Value types as on the wire (gw_data describe, "ty"). */
-typedef enum
-{
-  GW_EP_BOOL = 1,
-  GW_EP_INT = 2,
-  GW_EP_FLOAT = 3,
-  GW_EP_TEXT = 4,
-  GW_EP_BYTES = 5,
-} GwEpType;
-
-typedef struct
-{
-  GwEpType type;
-  union
-  {
-    bool b;
-    int64_t i;
-    double f;
-    struct
-    {
-      uint8_t data[GW_EP_TEXT_MAX]; /* text is UTF-8 without an end mark */
-      uint8_t len;
-    } s;
-  } u;
-} GwEpValue;
-
-enum
-{
-  GW_EP_ACCESS_READ = 1,
-  GW_EP_ACCESS_WRITE = 2,
-  GW_EP_ACCESS_REPORT = 4,
-};
-
-/* A sensor or actuator. Ids are unique within the endpoint, names too (SenML names, at most GW_EP_NAME_MAX octets). */
-typedef struct
-{
-  uint32_t id;
-  const char *name;
-  const char *unit; /* SenML unit, NULL = none */
-  GwEpType type;
-  unsigned access;    /* GW_EP_ACCESS_* */
-  bool has_range;     /* lo, hi hold for int and float */
-  double lo, hi;
-  double step;        /* 0 = none */
-  bool unsafe;        /* writing it moves something: the gateway asks for more rights */
-} GwEpPoint;
-
-/* Outcome of a point's write callback. */
-typedef enum
-{
-  GW_EP_WRITE_DONE,
-  GW_EP_WRITE_INTERLOCK, /* refused by the machine: gw_data error 7 */
-  GW_EP_WRITE_FAILED,    /* SMP error 1 */
-} GwEpWriteResult;
 
 typedef enum
 {
@@ -106,30 +50,22 @@ typedef enum
   GW_EP_SESSION,     /* DTLS session up */
 } GwEpState;
 
-/* The endpoint's description and the application's side. Kept by the caller, read only. */
+/* The endpoint's description. Kept by the caller, read only. The points are the platform's. */
 typedef struct
 {
   const char *manufacturer, *model, *serial, *firmware; /* each at most GW_EP_IDENT_STR_MAX octets */
-  uint16_t mtu;      /* largest datagram of the link; 0 = 512; at most GW_EP_MTU_MAX */
-  uint16_t frame_ms; /* time of a full frame on this link, for time-outs; 0 = 50 (512 octets at 115200 baud) */
-  bool offer_ccm8;   /* offer AES-128-CCM-8 too */
-
-  const GwEpPoint *points;
-  size_t n_points; /* at most GW_EP_POINTS_MAX */
-
-  void *data; /* handed to the callbacks; each callback may be NULL */
-  /* Take a reading. Non-zero: no value at present. */
-  int (*read_point) (void *data, const GwEpPoint *point, GwEpValue *value);
-  /* Act on a value whose type, range and deadline are already checked; `value` may be changed to what was really set. */
-  GwEpWriteResult (*write_point) (void *data, const GwEpPoint *point, GwEpValue *value);
-  void (*state_changed) (void *data, GwEpState state);
-  void (*identify) (void *data, uint32_t ms); /* blink for so long */
-  void (*reset) (void *data); /* os reset: power-cycle soon, not from within the callback */
+  uint16_t mtu; /* largest datagram of the link; 0 = 512; at most GW_EP_MTU_MAX */
+  uint16_t
+      frame_ms;    /* time of a full frame on this link, for time-outs; 0 = 50 (512 octets at 115200 baud) */
+  bool offer_ccm8; /* offer AES-128-CCM-8 too */
+  void (*state_changed) (void *data, GwEpState state); /* NULL = not wanted */
+  void *data;
 } GwEpConfig;
 
 typedef struct
 {
-  uint64_t datagrams_in, datagrams_out, dropped_in; /* dropped: unknown first octet, too long, no session, bad clear SMP */
+  uint64_t datagrams_in, datagrams_out,
+      dropped_in; /* dropped: unknown first octet, too long, no session, bad clear SMP */
   uint64_t handshakes, handshakes_failed, sessions_lost;
   uint64_t requests_in, repeats_in, requests_refused; /* SMP inside DTLS; refused = answered with an error */
   uint64_t reports_queued, reports_acked, reports_dropped, reports_resent;
@@ -144,31 +80,34 @@ typedef struct GwEp GwEp;
 /* Octets (aligned as max_align_t) that the caller provides for one GwEp. */
 size_t gw_ep_size (void);
 
-/* Prepare the memory. No key is touched and nothing is sent. GW_E* on a config outside the limits above. */
+/* Prepare the memory. No key is touched and nothing is sent. GW_E_INVALID on a config outside the limits
+ * above. */
 int gw_ep_init (GwEp *ep, const GwEpPlatform *platform, const GwEpConfig *config);
 
-/* Power-up: reads the PUF and the stored state, draws a new boot token, starts the first-use window and the first
- * ClientHello at the next gw_ep_poll. The queue of reports starts empty. Error: the PUF cannot be reconstructed or the
- * store fails; the endpoint stays off (hello is not answered). After gw_ep_shutdown it may be called again. */
+/* Power-up: reads the PUF and the stored state, draws a new boot token, starts the first-use window and the
+ * first ClientHello at the next gw_ep_poll. The queue of reports starts empty. Error: the PUF cannot be
+ * reconstructed or the store fails; the endpoint stays off (hello is not answered). After gw_ep_shutdown it
+ * may be called again. */
 int gw_ep_power_up (GwEp *ep);
 
-/* Whether the endpoint may send by itself (numbered on CAN, polled on RS-485); up from power-up on. Going down ends the
- * session. */
+/* Whether the endpoint may send by itself (numbered on CAN, polled on RS-485); up from power-up on. Going
+ * down ends the session. */
 void gw_ep_link (GwEp *ep, bool up);
 
 /* Change the link's largest datagram and full-frame time before a session (as the config's fields). */
 int gw_ep_set_link (GwEp *ep, uint16_t mtu, uint16_t frame_ms);
 
-/* One datagram from the link. Anything malformed is dropped and counted; there is nothing to report to the caller. */
+/* One datagram from the link. Anything malformed is dropped and counted; there is nothing to report to the
+ * caller. */
 void gw_ep_input (GwEp *ep, const uint8_t *datagram, size_t len);
 
-/* Do what is due and return when to call again (platform time, ms), GW_EP_NEVER when only input can cause work. Call it
- * after every gw_ep_input, gw_ep_report and gw_ep_event as well: deadlines may have moved. */
+/* Do what is due and return when to call again (platform time, ms), GW_EP_NEVER when only input can cause
+ * work. Call it after every gw_ep_input, gw_ep_report and gw_ep_event as well: deadlines may have moved. */
 uint64_t gw_ep_poll (GwEp *ep);
 
-/* Queue readings taken now of `n` points (1..GW_EP_RECORDS_MAX), oldest first, one outstanding at the gateway, kept until
- * acknowledged. When the queue is full the oldest is dropped and counted; its number is skipped. GW_EINVAL: unknown point
- * id or wrong type. Also works without a session. */
+/* Queue readings taken now of `n` points (1..GW_EP_RECORDS_MAX), oldest first, one outstanding at the
+ * gateway, kept until acknowledged. When the queue is full the oldest is dropped and counted; its number is
+ * skipped. GW_E_INVALID: unknown point id or wrong type. Also works without a session. */
 typedef struct
 {
   uint32_t id;
@@ -176,14 +115,9 @@ typedef struct
 } GwEpRecord;
 int gw_ep_report (GwEp *ep, const GwEpRecord *records, size_t n);
 
-/* Queue an event: syslog severity 0..7, the application's code, a message (NULL = none, cut to GW_EP_TEXT_MAX). */
+/* Queue an event: syslog severity 0..7, the application's code, a message (NULL = none, cut to
+ * GW_EP_TEXT_MAX). */
 int gw_ep_event (GwEp *ep, unsigned level, uint32_t code, const char *message);
-
-/* A person pressed the button: first use is possible for another 600 s. */
-void gw_ep_button (GwEp *ep);
-
-/* Delay every signature for the broker by so long (a slow secure element, a simulator's fault). 0 = none. */
-void gw_ep_set_sign_delay (GwEp *ep, uint32_t ms);
 
 /* Factory reset by the application: certificates and owner gone, generation raised, session ended. */
 int gw_ep_factory_reset (GwEp *ep);
