@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""A whole gateway in a temporary folder, every part unprivileged and the agent's surroundings real: a private bus under
+the shipped policy, Mosquitto over mutual TLS, simulated endpoints on ptys, one plugin process a line, the agent.
+
+    with Lab(endpoints=2) as lab:
+        lab.start()
+        lab.wait_online()
+
+Each part can also be started alone. GANGWAY_BUILD names the build folder, GANGWAY_LAB_KEEP=1 keeps the lab's.
+"""
+import csv
+import json
+import os
+import shutil
+import socket
+import tempfile
+import time
+
+import pki
+from broker import Broker, Subscriber
+from bus import NAME, ROOT, Client, write_config
+from supervisor import Supervisor, Timeout, wait
+
+SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+POLICY = "lab"
+ASAN = "detect_leaks=1:abort_on_error=1"
+
+
+class Lab:
+    def __init__(self, endpoints=1, build=None, sim_args=(), seed="lab", policy_lines=(), restart_ms=200):
+        self.build = os.path.abspath(build or os.environ.get("GANGWAY_BUILD", os.path.join(SOURCE, "build")))
+        self.endpoints, self.sim_args, self.seed, self.policy_lines = endpoints, list(sim_args), seed, list(policy_lines)
+        self.folder = tempfile.mkdtemp(prefix="gangway-")
+        self.supervisor = Supervisor(self.path("log"), restart_ms)
+        self.address = f"unix:path={self.path('bus.socket')}"
+        self.state = self.path("state")
+        self.ports = self.path("sim")
+        self.bus = self.broker = self.subscriber = self.agent = self.sim = self.daemon = None
+        self.plugins = {}
+        self.authority = self.vendor = None
+
+    def path(self, *parts):
+        return os.path.join(self.folder, *parts)
+
+    def binary(self, *parts):
+        return os.path.join(self.build, *parts)
+
+    # The parts, in the order of their needs.
+
+    def start_bus(self):
+        conf = self.path("bus.conf")
+        write_config(conf, self.address, self.binary("dbus", f"{NAME}.conf"))
+        self.daemon = self.supervisor.start("dbus-daemon", ["dbus-daemon", "--nofork", "--nopidfile", "--config-file", conf])
+        wait("the private bus", lambda: os.path.exists(self.path("bus.socket")))
+        self.bus = Client(self.address)
+
+    def prepare(self):
+        """Keys, trust anchors, configuration: what an administrator would put in place."""
+        for name in ("etc/policies.d", "etc/trust.d/manifest", "state"):
+            os.makedirs(self.path(name), mode=0o700)
+        self.authority = pki.Authority(self.path("pki"), "lab-ca")
+        vendor_ca = pki.Authority(self.path("pki"), "vendor-ca")
+        self.vendor = vendor_ca.issue("vendor-manifest-signer", "codeSigning")
+        shutil.copy(vendor_ca.crt, self.path("etc", "trust.d", "manifest", "vendor.pem"))
+        self.broker = Broker(self.supervisor, self.path("broker"), self.authority)
+        self.write_policy(POLICY)
+        with open(self.path("etc", "gangway.conf"), "w", encoding="utf-8") as f:
+            f.write("# The lab runs on the defaults.\n")
+
+    def write_policy(self, name, **changes):
+        keys = {"Kind": "mosquitto", "BrokerUri": f"mqtts://localhost:{self.broker.port}",
+                "TrustAnchors": self.authority.crt, "Issuer": "local", "TelemetryTopic": "gangway/{id}/telemetry",
+                "CommandTopic": "gangway/{id}/command", "ReplyTopic": "gangway/{id}/reply",
+                "StatusTopic": "gangway/{id}/status", "Format": "senml-json", "FirstUse": "window"}
+        keys.update(line.split("=", 1) for line in self.policy_lines)
+        keys.update(changes)
+        with open(self.path("etc", "policies.d", name + ".policy"), "w", encoding="utf-8") as f:
+            f.write("[Policy]\n" + "".join(f"{k}={v}\n" for k, v in keys.items()))
+
+    def start_agent(self):
+        self.agent = self.supervisor.start(
+            "gangwayd", [self.binary("src", "gangwayd", "gangwayd"), "--bus", self.address, "--state-dir", self.state,
+                         "--config", self.path("etc", "gangway.conf"), "--authorize", "own-uid"],
+            env={"ASAN_OPTIONS": ASAN}, restart=True)
+        self.wait_agent()
+
+    def wait_agent(self, timeout=20.0):
+        wait("the agent on the bus", lambda: self.bus.owner, timeout)
+
+    def start_broker(self):
+        self.broker.start(self.bus.get(ROOT, "Manager", "CaCertificate"))
+        self.subscriber = Subscriber(self.supervisor, self.broker)
+        self.subscriber.ready(self.broker)
+
+    def start_sim(self):
+        argv = [self.binary("src", "simulator", "gangway-sim"), "--endpoints", str(self.endpoints), "--dir", self.ports,
+                "--seed", str(self.seed), "--control", self.path("sim.socket"), *self.sim_args]
+        self.sim = self.supervisor.start("gangway-sim", argv, env={"ASAN_OPTIONS": ASAN})
+        wait("the simulated chips", lambda: os.path.exists(os.path.join(self.ports, "chips.csv"))
+             and os.path.exists(self.path("sim.socket")) or not self.sim.alive, 30)
+        if not self.sim.alive:
+            raise Timeout(f"the simulator ended: {self.sim.text()[-2000:]}")
+
+    def port(self, n):
+        return os.path.join(self.ports, f"ttyGW{n}")
+
+    def start_plugin(self, n):
+        name = f"ttyGW{n}"
+        self.plugins[n] = self.supervisor.start(
+            f"serial-{name}", [self.binary("plugins", "serial", "gangway-serial"), "--device", self.port(n), "--name", name,
+                               "--bus", self.address], env={"ASAN_OPTIONS": ASAN}, restart=True, needs=self.port(n))
+
+    def chips(self):
+        """The simulated chips' rows of the manifest, in the order of their ports."""
+        with open(os.path.join(self.ports, "chips.csv"), encoding="utf-8", newline="") as f:
+            return list(csv.DictReader(f))
+
+    def ids(self):
+        return [row["key_id"] for row in self.chips()]
+
+    def control(self, line, timeout=10.0):
+        """One command to the simulator; returns its answer, which must say ok."""
+        with socket.socket(socket.AF_UNIX) as s:
+            s.settimeout(timeout)
+            s.connect(self.path("sim.socket"))
+            s.sendall(line.encode() + b"\n")
+            answer = b""
+            while not answer.endswith(b"\n"):
+                data = s.recv(65536)
+                if not data:
+                    break
+                answer += data
+        result = json.loads(answer)
+        if not result.get("ok", True) or "error" in result:
+            raise AssertionError(f"simulator refused '{line}': {result}")
+        return result
+
+    # What the owner does.
+
+    def import_manifest(self, path=None, signer=None):
+        """Signs the simulator's chip list as its vendor would and imports it; returns the job's (success, error, message)."""
+        path = path or os.path.join(self.ports, "chips.csv")
+        signature = pki.sign_manifest(path, *(signer or self.vendor))
+        with open(path, "rb") as manifest, open(signature, "rb") as sig:
+            job = self.bus.call(ROOT, "Inventory", "ImportManifest", "(hha{sv})", 0, 1, {},
+                                fds=(manifest.fileno(), sig.fileno()))[0]
+        return self.bus.job(job)
+
+    def add_batch(self, ids, name="lab-batch", policy=POLICY, options=None):
+        path = self.path(f"{name}.ids")
+        with open(path, "w", encoding="utf-8") as f:
+            f.write("".join(f"{i}\n" for i in ids))
+        with open(path, "rb") as f:
+            job = self.bus.call(ROOT, "Inventory", "AddBatch", "(ssha{sv})", name, policy, 0, options or {},
+                                fds=(f.fileno(),))[0]
+        return self.bus.job(job)
+
+    def start(self, claim=True):
+        """Everything, up to a claimed inventory; endpoints come online by themselves from here."""
+        self.start_bus()
+        self.prepare()
+        self.start_sim()
+        self.start_agent()
+        self.start_broker()
+        if claim:
+            done = self.import_manifest()
+            assert done[0], f"import: {done}"
+            done = self.add_batch(self.ids())
+            assert done[0], f"batch: {done}"
+        for n in range(self.endpoints):
+            self.start_plugin(n)
+
+    # Waiting and looking.
+
+    def state_of(self, key_id):
+        return self.bus.endpoints().get(key_id, {}).get("State")
+
+    def wait_state(self, key_id, state, timeout=30.0):
+        states = (state,) if isinstance(state, str) else state
+        try:
+            wait(f"{key_id[:16]} to be {'/'.join(states)}", lambda: self.state_of(key_id) in states, timeout)
+        except Timeout as error:
+            raise Timeout(f"{error}; it is {self.describe(key_id)}") from None
+
+    def wait_online(self, ids=None, timeout=60.0):
+        ids = ids or self.ids()
+        try:
+            wait(f"{len(ids)} endpoints online", lambda: all(self.state_of(i) == "online" for i in ids), timeout)
+        except Timeout as error:
+            late = [self.describe(i) for i in ids if self.state_of(i) != "online"]
+            raise Timeout(f"{error}; {len(late)} are not, the first: {late[:3]}") from None
+
+    def describe(self, key_id):
+        try:
+            return (key_id[:16], *self.bus.call(ROOT, "Manager", "Explain", "(s)", key_id))
+        except Exception as error:  # pylint: disable=broad-except
+            return key_id[:16], self.bus.endpoints().get(key_id), str(error)
+
+    def acknowledged(self):
+        """Reports that endpoints saw acknowledged: the set of (endpoint, boot, sequence), by the simulator's own record."""
+        return acknowledged(self.control("acknowledged", timeout=30))
+
+    def drained(self, timeout=5.0):
+        """Waits until all that was acknowledged has arrived, at most `timeout`; returns (R, D, lost)."""
+        acked = self.acknowledged()
+        deadline = time.monotonic() + timeout
+        while True:
+            seen = self.subscriber.read().deliveries
+            lost = [key for key in acked if key not in seen]
+            if not lost or time.monotonic() > deadline:
+                return len(acked), len(seen), lost
+            try:
+                wait("deliveries", lambda before=len(seen): self.subscriber.distinct() > before,
+                     min(1.0, max(0.05, deadline - time.monotonic())))
+            except Timeout:
+                pass
+
+    # The end.
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, value, traceback):
+        self.close(failed=kind is not None)
+
+    def close(self, failed=False):
+        """Ends everything; raises if a part crashed. A failed lab's logs are copied to the build's folder."""
+        self.supervisor.stop_all()
+        crashes = self.supervisor.crashes()
+        if failed or crashes:
+            keep = os.path.join(self.build, "lab-logs", os.path.basename(self.folder))
+            shutil.copytree(self.path("log"), keep, dirs_exist_ok=True)
+            if os.path.exists(self.path("broker", "mosquitto.log")):
+                shutil.copy(self.path("broker", "mosquitto.log"), os.path.join(keep, "broker.log"))
+            print(f"# logs kept in {keep}")
+        if os.environ.get("GANGWAY_LAB_KEEP"):
+            print(f"# lab kept in {self.folder}")
+        else:
+            shutil.rmtree(self.folder, ignore_errors=True)
+        if crashes and not failed:
+            raise AssertionError("; ".join(crashes))
+
+
+def acknowledged(answer):
+    """The simulator's answer to `acknowledged` as a set: {"endpoints":[{"kid":..,"boots":[{"bt":..,"q":[[from,to],..]}]}]}."""
+    keys = set()
+    for endpoint in answer["endpoints"]:
+        for boot in endpoint["boots"]:
+            for first, last in boot["q"]:
+                keys.update((endpoint["kid"], boot["bt"], q) for q in range(first, last + 1))
+    return keys
