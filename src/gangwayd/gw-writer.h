@@ -8,7 +8,7 @@
  * Work is pushed from the main thread and gathered into groups: whatever is queued when the disk gets free is one
  * group (at most GW_WRITER_GROUP_MAX items), written and made durable together. A group is durable as a whole or
  * not at all: first the log (the spool's files), then the database's COMMIT. Only then are its items told so, on the
- * main context, in the order of the pushes.
+ * main context, in the order of the pushes (one that is refused for want of room is told sooner).
  *
  * The writer knows neither SQLite nor the spool's format: both are a GwWriterStore, a table of functions called in
  * the writer thread only.
