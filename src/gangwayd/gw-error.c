@@ -2,8 +2,8 @@
 /*
  * The error domain of the daemon and its names on D-Bus.
  *
- * An unregistered domain leaves the bus as "org.gtk.GDBus.UnmappedGError.Quark...", which no client can match;
- * hence the registration inside the quark function: who can make such an error has registered it.
+ * An unregistered domain leaves the bus as "org.gtk.GDBus.UnmappedGError.Quark...", which no client can
+ * match; hence the registration inside the quark function: who can make such an error has registered it.
  */
 #include "gw-error.h"
 
@@ -37,7 +37,7 @@ gw_error_quark (void)
   static gsize quark = 0;
 
   g_dbus_error_register_error_domain ("gw-error-quark", &quark, entries, G_N_ELEMENTS (entries));
-  return (GQuark) quark;
+  return (GQuark)quark;
 }
 
 const char *
