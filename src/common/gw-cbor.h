@@ -5,7 +5,7 @@
  * CBOR (RFC 8949) without allocation: a pull reader over libcbor's streaming decoder, one head per call, and a
  * writer over its encoders into a buffer of the caller. Strings are borrowed: they point into the reader's
  * buffer and live as long as it does. Maps and arrays may be indefinite, strings may not; canonical form is
- * not asked for; tags are refused (GW_E_UNSUPPORTED) since no message has any. Nothing recurses.
+ * not asked for; tags are refused (GW_E_UNSUPPORTED) since no message has any. Nothing recurses on the input's depth.
  */
 
 #include <stdbool.h>
@@ -122,7 +122,8 @@ void gw_cbor_reader_init (GwCborReader *r, const void *buf, size_t len);
 size_t gw_cbor_reader_left (const GwCborReader *r);
 
 /* Reads one head (and a string's octets). On failure the position stays where it was.
- * GW_E_TRUNCATED, GW_E_MALFORMED, GW_E_UNSUPPORTED (tags, indefinite strings, unassigned simple values). */
+ * GW_E_TRUNCATED, GW_E_MALFORMED (also simple values other than those below), GW_E_UNSUPPORTED (tags,
+ * indefinite strings). */
 GwStatus gw_cbor_next (GwCborReader *r, GwCborItem *item);
 /* Skips one whole item, nested no deeper than GW_CBOR_DEPTH_MAX (GW_E_LIMIT). */
 GwStatus gw_cbor_skip (GwCborReader *r);

@@ -45,7 +45,7 @@ typedef struct
 
 /* One SenML record. Walking a list fills base_name and base_time with those in force, so that the full name is
  * base_name | name, at most GW_DATA_POINT_NAME_MAX octets of SenML's characters, and the full time is
- * base_time + time: seconds, UTC if at least 2^28, else relative to the moment of sending (RFC 8428, 4.5.3). */
+ * base_time + time: seconds, UTC if at least GW_DATA_TIME_ABSOLUTE_S, else relative to the moment of sending (RFC 8428, 4.5.3). */
 typedef struct
 {
   bool has_base_name, has_base_time;
@@ -57,9 +57,6 @@ typedef struct
   double time;
   GwValue value; /* GW_VALUE_NONE only in a record of base fields, which walking does not hand out */
 } GwDataRecord;
-
-/* A time from here on is absolute (RFC 8428, section 4.5.3). */
-#define GW_DATA_TIME_ABSOLUTE 268435456.0
 
 typedef struct
 {

@@ -40,6 +40,7 @@ typedef struct
   uint64_t generation;
   size_t n_slots;
   GwIdentSlot slots[GW_IDENT_SLOTS_MAX];
+  bool has_puf; /* where the root of trust is one */
   GwIdentPuf puf;
 } GwIdentInfo;
 

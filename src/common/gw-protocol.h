@@ -71,7 +71,7 @@
 #define GW_SMP_GROUP_NAME_IDENT "gw_ident"
 #define GW_SMP_GROUP_NAME_DATA "gw_data"
 #define GW_SMP_GROUP_NAME_MAX 24u
-#define GW_SMP_GROUPS_MAX 16u   /* groups an endpoint may name in one answer */
+#define GW_SMP_GROUPS_MAX 24u   /* groups an endpoint may name in one answer */
 
 #define GW_SMP_OS_ECHO 0u
 #define GW_SMP_OS_DATETIME 4u
@@ -217,6 +217,8 @@
 #define GW_DATA_POINTS_MAX 256u /* points of an endpoint */
 #define GW_DATA_IDS_MAX 32u     /* point ids in one read or watch */
 #define GW_DATA_RECORDS_MAX 64u /* SenML records in one message */
+#define GW_DATA_TIME_ABSOLUTE_S 268435456u      /* 2^28: smaller times are relative (RFC 8428, section 4.5.3) */
+#define GW_DATA_TIME_MAX_S 1000000000000u       /* 10^12: no time, base or sum lies further from 0 */
 
 /* ---- Sessions and requests ------------------------------------------------------------------------------ */
 

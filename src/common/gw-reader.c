@@ -76,19 +76,19 @@ read_le (GwReader *r, size_t len)
 uint8_t
 gw_reader_u8 (GwReader *r)
 {
-  return (uint8_t) read_be (r, 1);
+  return (uint8_t)read_be (r, 1);
 }
 
 uint16_t
 gw_reader_u16be (GwReader *r)
 {
-  return (uint16_t) read_be (r, 2);
+  return (uint16_t)read_be (r, 2);
 }
 
 uint32_t
 gw_reader_u32be (GwReader *r)
 {
-  return (uint32_t) read_be (r, 4);
+  return (uint32_t)read_be (r, 4);
 }
 
 uint64_t
@@ -100,32 +100,32 @@ gw_reader_u64be (GwReader *r)
 uint16_t
 gw_reader_u16le (GwReader *r)
 {
-  return (uint16_t) read_le (r, 2);
+  return (uint16_t)read_le (r, 2);
 }
 
 uint32_t
 gw_reader_u32le (GwReader *r)
 {
-  return (uint32_t) read_le (r, 4);
+  return (uint32_t)read_le (r, 4);
 }
 
 void
 gw_put_u16be (uint8_t *out, uint16_t v)
 {
-  out[0] = (uint8_t) (v >> 8);
-  out[1] = (uint8_t) v;
+  out[0] = (uint8_t)(v >> 8);
+  out[1] = (uint8_t)v;
 }
 
 void
 gw_put_u32be (uint8_t *out, uint32_t v)
 {
-  gw_put_u16be (out, (uint16_t) (v >> 16));
-  gw_put_u16be (out + 2, (uint16_t) v);
+  gw_put_u16be (out, (uint16_t)(v >> 16));
+  gw_put_u16be (out + 2, (uint16_t)v);
 }
 
 void
 gw_put_u64be (uint8_t *out, uint64_t v)
 {
-  gw_put_u32be (out, (uint32_t) (v >> 32));
-  gw_put_u32be (out + 4, (uint32_t) v);
+  gw_put_u32be (out, (uint32_t)(v >> 32));
+  gw_put_u32be (out + 4, (uint32_t)v);
 }
