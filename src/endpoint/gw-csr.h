@@ -12,7 +12,7 @@
 #define GW_CSR_BINDING_LEN 32
 #define GW_CSR_MAX 512
 
-/* Writes the request to out[0..*len), cap at least GW_CSR_MAX. GW_E_TOO_LARGE where it does not fit; errors
+/* Writes the request to out[0..*len), cap at least GW_CSR_MAX. GW_E_SPACE where it does not fit; errors
  * of gw_keys_open(). */
 int gw_csr_write (GwKeys *keys,
                   uint32_t generation,

@@ -97,11 +97,11 @@ typedef struct
   int (*puf_read) (void *ctx, size_t offset, uint8_t *out, size_t len);
 
   /* Flash. nv_read gives *len octets, at most cap; GW_E_NOT_FOUND for a slot never written or erased,
-   * GW_E_TOO_LARGE where cap is too small. nv_write with len 0 erases. */
+   * GW_E_SPACE where cap is too small. nv_write with len 0 erases. */
   int (*nv_read) (void *ctx, GwEpNvSlot slot, uint8_t *out, size_t cap, size_t *len);
   int (*nv_write) (void *ctx, GwEpNvSlot slot, const uint8_t *data, size_t len);
 
-  /* Sends one datagram towards the gateway; best effort, never blocks. GW_E_BUSY: dropped, the line is full.
+  /* Sends one datagram towards the gateway; best effort, never blocks. GW_E_AGAIN: dropped, the line is full.
    */
   int (*send) (void *ctx, const uint8_t *datagram, size_t len);
 
@@ -119,7 +119,7 @@ typedef struct
   uint32_t (*sign_delay_ms) (void *ctx);
 
   /* The points. point_describe gives number `index`, NULL past the last; the answer stays valid and unchanged
-   * while powered. point_read and point_write: GW_E_NOT_FOUND unknown id, GW_E_BUSY interlock. point_write
+   * while powered. point_read and point_write: GW_E_NOT_FOUND unknown id, GW_E_STATE interlock. point_write
    * gets a value already checked for type, limits and access and gives back the value in force afterwards. */
   const GwEpPoint *(*point_describe) (void *ctx, size_t index);
   int (*point_read) (void *ctx, uint32_t id, GwEpValue *value);

@@ -52,7 +52,7 @@ typedef struct
 } GwKey;
 
 /* Power-up: enrols the PUF where it never was, derives K_id and checks it against the stored key id.
- * On GW_E_PUF, GW_E_CORRUPT `self` is usable for its health only. */
+ * On GW_E_PUF, GW_E_CHECK `self` is usable for its health only. */
 int gw_keys_init (GwKeys *self, const GwEpPlatform *platform);
 
 /* Derives the key pair (kind ID or TLS) and checks it. On success gw_key_close() must follow; on error

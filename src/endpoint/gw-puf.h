@@ -36,12 +36,12 @@ typedef struct
   uint16_t bias;       /* ones in 10,000 at enrolment, from the helper data */
 } GwPufHealth;
 
-/* Enrols these cells: draws a codeword, writes the helper data. GW_E_EXISTS if helper data are there already,
+/* Enrols these cells: draws a codeword, writes the helper data. GW_E_STATE if helper data are there already,
  * damaged or not (the same cells never get a second codeword); GW_E_PUF where the bias is out of bounds;
  * flash and entropy errors as they come. */
 int gw_puf_enrol (const GwEpPlatform *platform);
 
 /* Reconstructs at this power-up: prk = HKDF-Extract (salt = SHA-256 of the helper data, secret).
- * GW_E_NOT_FOUND if never enrolled, GW_E_CORRUPT for damaged helper data, GW_E_PUF where the cells are too
+ * GW_E_NOT_FOUND if never enrolled, GW_E_CHECK for damaged helper data, GW_E_PUF where the cells are too
  * far off. `health` (may be NULL) is filled in every case. */
 int gw_puf_reconstruct (const GwEpPlatform *platform, uint8_t prk[GW_PUF_PRK_OCTETS], GwPufHealth *health);
