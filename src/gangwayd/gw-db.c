@@ -33,8 +33,8 @@ static const char *const steps[] = {
   "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
   "CREATE TABLE endpoint ("
   "  key_id BLOB PRIMARY KEY NOT NULL CHECK (length (key_id) = 32), lifecycle INTEGER NOT NULL,"
-  "  cloned INTEGER NOT NULL, owned INTEGER NOT NULL, owner BLOB, reason TEXT, name TEXT, policy TEXT, batch "
-  "TEXT,"
+  "  held INTEGER NOT NULL, cloned INTEGER NOT NULL, owned INTEGER NOT NULL, owner BLOB, reason TEXT, name TEXT,"
+  "  policy TEXT, batch TEXT,"
   "  generation INTEGER NOT NULL, slot INTEGER NOT NULL, certificate BLOB, fingerprint BLOB,"
   "  not_after INTEGER NOT NULL, first_seen INTEGER NOT NULL, last_seen INTEGER NOT NULL, last_bus TEXT);"
   "CREATE INDEX endpoint_batch ON endpoint (batch);"
@@ -165,7 +165,7 @@ gw_db_get_meta (GwDb *self, const char *key, GError **error)
 
 #define ENDPOINT_COLUMNS                                                                                     \
   "key_id, lifecycle, cloned, owned, owner, reason, name, policy, batch, generation, slot, certificate, "    \
-  "fingerprint, not_after, first_seen, last_seen, last_bus"
+  "fingerprint, not_after, first_seen, last_seen, last_bus, held"
 
 static GwEndpointRecord *
 read_endpoint (sqlite3_stmt *stmt, GError **error)
@@ -200,6 +200,7 @@ read_endpoint (sqlite3_stmt *stmt, GError **error)
   self->first_seen = sqlite3_column_int64 (stmt, 14);
   self->last_seen = sqlite3_column_int64 (stmt, 15);
   self->last_bus = gw_sqlite_dup_text (stmt, 16);
+  self->held = sqlite3_column_int (stmt, 17) != 0;
   return self;
 }
 
@@ -435,7 +436,7 @@ gw_db_writer_save_endpoint (GwDbWriter *self, const GwEndpointRecord *record, GE
   sqlite3_stmt *stmt = gw_sqlite_prepare (
       sql,
       "INSERT OR REPLACE INTO endpoint (" ENDPOINT_COLUMNS ")"
-      " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
+      " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
       error);
   gsize length = 0;
   const void *certificate = record->certificate ? g_bytes_get_data (record->certificate, &length) : NULL;
@@ -459,6 +460,7 @@ gw_db_writer_save_endpoint (GwDbWriter *self, const GwEndpointRecord *record, GE
   gw_sqlite_bind_int (sql, stmt, 15, record->first_seen);
   gw_sqlite_bind_int (sql, stmt, 16, record->last_seen);
   gw_sqlite_bind_text (sql, stmt, 17, record->last_bus);
+  gw_sqlite_bind_int (sql, stmt, 18, record->held);
   return gw_sqlite_finish (sql, stmt, error);
 }
 

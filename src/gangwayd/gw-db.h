@@ -4,6 +4,7 @@
 #include <glib.h>
 
 #include "gw-error.h"
+#include "gw-lifecycle.h"
 #include "gw-protocol.h"
 #include "gw-writer.h"
 
@@ -23,22 +24,11 @@
 typedef struct _GwDb GwDb;
 typedef struct _GwDbWriter GwDbWriter;
 
-/* The stored axis of an endpoint's state. The numbers are on disk: never renumber. */
-typedef enum
-{
-  GW_LIFECYCLE_UNKNOWN = 0,
-  GW_LIFECYCLE_QUARANTINED = 1,
-  GW_LIFECYCLE_VERIFIED = 2,
-  GW_LIFECYCLE_ENROLLED = 3,
-  GW_LIFECYCLE_REVOKED = 4,
-  GW_LIFECYCLE_RELEASED = 5,
-  GW_LIFECYCLE_DECOMMISSIONED = 6,
-} GwLifecycle;
-
 typedef struct
 {
   guint8 kid[GW_KEY_ID_LEN];
   GwLifecycle lifecycle;
+  gboolean held;            /* a person keeps it in quarantine until Approve, whatever the inventory says */
   gboolean cloned;          /* two living endpoints proved this key id; refused until Approve */
   gboolean owned;           /* this gateway's owner CA is pinned in the endpoint */
   guint8 owner[32];         /* SHA-256 of that owner CA's SPKI; zero while not owned */

@@ -73,6 +73,7 @@ make_record (guint8 first)
   r->batch = g_strdup ("b1");
   r->generation = 4000000000u;
   r->slot = 2;
+  r->held = TRUE;
   r->certificate = g_bytes_new ("\x30\x00\x01", 3);
   memset (r->fingerprint, 0xbb, sizeof r->fingerprint);
   r->not_after = 1;
@@ -87,6 +88,7 @@ assert_same (const GwEndpointRecord *a, const GwEndpointRecord *b)
 {
   g_assert_cmpmem (a->kid, sizeof a->kid, b->kid, sizeof b->kid);
   g_assert_cmpint (a->lifecycle, ==, b->lifecycle);
+  g_assert_cmpint (a->held, ==, b->held);
   g_assert_cmpint (a->cloned, ==, b->cloned);
   g_assert_cmpint (a->owned, ==, b->owned);
   g_assert_cmpmem (a->owner, sizeof a->owner, b->owner, sizeof b->owner);

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * Authorisation of D-Bus calls. g-authorize-method runs in a worker thread of GDBus, so asking polkit may block here; nothing of the
+ * daemon's state is touched. The subject is always the caller's unique bus name: a PID can be reused while we ask.
+ */
+
+#include "config.h"
+
+#include "gw-bouncer.h"
+
+#include <unistd.h>
+
+#include <polkit/polkit.h>
+
+#include "gw-error.h"
+
+#define ANNOTATION "org.gangway.Gangway1.Action"
+#define ASK_TIMEOUT_MSEC 120000
+
+struct _GwBouncer
+{
+  GObject parent_instance;
+  GwBouncerMode mode;
+  GDBusConnection *connection;
+  PolkitAuthority *authority;
+};
+
+G_DEFINE_FINAL_TYPE (GwBouncer, gw_bouncer, G_TYPE_OBJECT)
+
+static void
+gw_bouncer_finalize (GObject *object)
+{
+  GwBouncer *self = GW_BOUNCER (object);
+
+  g_clear_object (&self->connection);
+  g_clear_object (&self->authority);
+  G_OBJECT_CLASS (gw_bouncer_parent_class)->finalize (object);
+}
+
+static void
+gw_bouncer_class_init (GwBouncerClass *class)
+{
+  G_OBJECT_CLASS (class)->finalize = gw_bouncer_finalize;
+}
+
+static void
+gw_bouncer_init (GwBouncer *self)
+{
+}
+
+gboolean
+gw_bouncer_mode_from_string (const char *name, GwBouncerMode *mode)
+{
+  if (g_strcmp0 (name, "polkit") == 0)
+    *mode = GW_BOUNCER_POLKIT;
+  else if (g_strcmp0 (name, "own-uid") == 0)
+    *mode = GW_BOUNCER_OWN_UID;
+  else
+    return FALSE;
+  return TRUE;
+}
+
+GwBouncer *
+gw_bouncer_new (GwBouncerMode mode, GDBusConnection *connection, GError **error)
+{
+  g_autoptr (GwBouncer) self = g_object_new (GW_TYPE_BOUNCER, NULL);
+
+  self->mode = mode;
+  self->connection = g_object_ref (connection);
+  if (mode == GW_BOUNCER_POLKIT)
+    {
+      self->authority = polkit_authority_get_sync (NULL, error);
+      if (self->authority == NULL)
+        return NULL;
+    }
+  return g_steal_pointer (&self);
+}
+
+static gboolean
+has_own_uid (GwBouncer *self, const char *sender, GError **error)
+{
+  g_autoptr (GVariant) reply = g_dbus_connection_call_sync (
+      self->connection, "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "GetConnectionUnixUser",
+      g_variant_new ("(s)", sender), G_VARIANT_TYPE ("(u)"), G_DBUS_CALL_FLAGS_NONE, ASK_TIMEOUT_MSEC, NULL, error);
+  guint32 uid;
+
+  if (reply == NULL)
+    return FALSE;
+  g_variant_get (reply, "(u)", &uid);
+  return uid == getuid ();
+}
+
+static gboolean
+polkit_allows (GwBouncer *self, const char *sender, const char *action, gboolean interactive, GError **error)
+{
+  g_autoptr (PolkitSubject) subject = polkit_system_bus_name_new (sender);
+  g_autoptr (PolkitAuthorizationResult) result = polkit_authority_check_authorization_sync (
+      self->authority, subject, action, NULL,
+      interactive ? POLKIT_CHECK_AUTHORIZATION_FLAGS_ALLOW_USER_INTERACTION : POLKIT_CHECK_AUTHORIZATION_FLAGS_NONE, NULL,
+      error);
+
+  return result != NULL && polkit_authorization_result_get_is_authorized (result);
+}
+
+static gboolean
+on_authorize (GDBusInterfaceSkeleton *interface, GDBusMethodInvocation *invocation, gpointer data)
+{
+  GwBouncer *self = data;
+  const GDBusMethodInfo *method = g_dbus_method_invocation_get_method_info (invocation);
+  const char *sender = g_dbus_method_invocation_get_sender (invocation);
+  GDBusMessage *message = g_dbus_method_invocation_get_message (invocation);
+  gboolean interactive = (g_dbus_message_get_flags (message) & G_DBUS_MESSAGE_FLAGS_ALLOW_INTERACTIVE_AUTHORIZATION) != 0;
+  const char *action = method != NULL ? g_dbus_annotation_info_lookup (method->annotations, ANNOTATION) : NULL;
+  g_autoptr (GError) error = NULL;
+  gboolean allowed = FALSE;
+
+  if (action != NULL && sender != NULL)
+    allowed = self->mode == GW_BOUNCER_POLKIT ? polkit_allows (self, sender, action, interactive, &error)
+                                              : has_own_uid (self, sender, &error);
+  if (allowed)
+    return TRUE;
+  g_dbus_method_invocation_return_error (
+      invocation, GW_ERROR, GW_ERROR_NOT_AUTHORIZED, "%s needs the authorisation %s%s%s: ask an administrator, or run it as root",
+      g_dbus_method_invocation_get_method_name (invocation), action != NULL ? action : "(none is defined)",
+      error != NULL ? ", and asking for it failed: " : "", error != NULL ? error->message : "");
+  return FALSE;
+}
+
+void
+gw_bouncer_guard (GwBouncer *self, GDBusInterfaceSkeleton *interface)
+{
+  g_signal_connect_object (interface, "g-authorize-method", G_CALLBACK (on_authorize), self, 0);
+}

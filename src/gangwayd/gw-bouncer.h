@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <gio/gio.h>
+
+G_BEGIN_DECLS
+
+/*
+ * The one gate that every method call passes. Each method names its polkit action in an annotation of the interface's XML
+ * (org.gangway.Gangway1.Action); a method without one is refused. Deny by default: any error in asking is a no.
+ */
+
+typedef enum
+{
+  GW_BOUNCER_POLKIT,  /* polkit decides, the subject is the caller's bus name */
+  GW_BOUNCER_OWN_UID, /* for private buses without polkit: callers with the agent's own uid, nobody else */
+} GwBouncerMode;
+
+#define GW_TYPE_BOUNCER (gw_bouncer_get_type ())
+G_DECLARE_FINAL_TYPE (GwBouncer, gw_bouncer, GW, BOUNCER, GObject)
+
+/* Connects to polkit where @mode asks for it. */
+GwBouncer *gw_bouncer_new (GwBouncerMode mode, GDBusConnection *connection, GError **error);
+/* Puts the gate in front of every method of @interface; call before it is exported. */
+void gw_bouncer_guard (GwBouncer *self, GDBusInterfaceSkeleton *interface);
+/* TRUE if the name is one of the modes ("polkit", "own-uid"). */
+gboolean gw_bouncer_mode_from_string (const char *name, GwBouncerMode *mode);
+
+G_END_DECLS

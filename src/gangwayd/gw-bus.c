@@ -1,0 +1,511 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * See gw-bus.h. The socket is read in bounded bites; a plugin that floods is read slower, and one that breaks the protocol is
+ * thrown out. Datagrams towards the plugin are dropped when its socket is full: DTLS repeats handshakes, SMP repeats requests.
+ */
+
+#include "config.h"
+
+#include "gw-bus.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "gw-busmsg-codec.h"
+#include "gw-dbus.h"
+#include "gw-error.h"
+
+#define STATISTICS_PERIOD_USEC G_USEC_PER_SEC
+/* What a full frame takes on a link of which the plugin does not know the round trip. */
+#define FRAME_MSEC_DEFAULT 100
+#define FRAME_MSEC_MAX 5000
+
+typedef struct
+{
+  GwBus *bus;
+  char *claimed_id;
+  char *claimed_serial;
+  char *state;
+} NodeNote; /* what D-Bus shows of a node */
+
+struct _GwBus
+{
+  GwLoop *loop;
+  GDBusObjectManagerServer *manager;
+  GwDBusBus *skeleton;
+  GwChannelIdentity *identity;
+  const GwBusEvents *events;
+  gpointer data;
+  char *name;
+  char *path;
+  int fd;
+  GwFdWatch *watch;
+  gboolean greeted;
+  gboolean freed;
+  gsize datagram_max;
+  guint32 last_node;
+  GHashTable *nodes; /* id -> GwNode */
+  GHashTable *notes; /* id -> NodeNote */
+  GwTimer hello_timer;
+  GwTimer flood_timer;
+  gint64 window_start;
+  guint window_count;
+  GwTimer statistics_timer;
+  GwBusmsgStats statistics;
+  gboolean statistics_dirty;
+  guint64 dropped;
+};
+
+static void throw_out (GwBus *self, GwError code, const char *format, ...) G_GNUC_PRINTF (3, 4);
+
+gboolean
+gw_bus_name_is_valid (const char *name)
+{
+  gsize len = strlen (name);
+
+  return len > 0 && len <= GW_BUS_NAME_MAX
+         && strspn (name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") == len;
+}
+
+static void
+note_free (NodeNote *note)
+{
+  g_free (note->claimed_id);
+  g_free (note->claimed_serial);
+  g_free (note->state);
+  g_free (note);
+}
+
+static void
+bus_clear (GwBus *self)
+{
+  g_clear_pointer (&self->nodes, g_hash_table_unref);
+  g_clear_pointer (&self->notes, g_hash_table_unref);
+  g_clear_pointer (&self->identity, gw_channel_identity_unref);
+  g_clear_object (&self->skeleton);
+  g_clear_object (&self->manager);
+  g_free (self->name);
+  g_free (self->path);
+}
+
+static void
+bus_unref (GwBus *self)
+{
+  g_rc_box_release_full (self, (GDestroyNotify) bus_clear);
+}
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (GwBus, bus_unref)
+
+/* ---- what D-Bus shows ---- */
+
+static void
+publish_statistics (gpointer data)
+{
+  GwBus *self = data;
+  GVariantBuilder nodes;
+  GHashTableIter iter;
+  gpointer id;
+  NodeNote *note;
+
+  if (!self->statistics_dirty)
+    return;
+  self->statistics_dirty = FALSE;
+  gw_timer_arm (&self->statistics_timer, STATISTICS_PERIOD_USEC);
+  g_variant_builder_init (&nodes, G_VARIANT_TYPE ("a(usss)"));
+  g_hash_table_iter_init (&iter, self->notes);
+  while (g_hash_table_iter_next (&iter, &id, (gpointer *) &note))
+    g_variant_builder_add (&nodes, "(usss)", GPOINTER_TO_UINT (id), note->claimed_id, note->claimed_serial, note->state);
+  gw_dbus_bus_set_nodes (self->skeleton, g_variant_builder_end (&nodes));
+  gw_dbus_bus_set_bytes_in (self->skeleton, self->statistics.bytes_in);
+  gw_dbus_bus_set_bytes_out (self->skeleton, self->statistics.bytes_out);
+  gw_dbus_bus_set_frames_in (self->skeleton, self->statistics.frames_in);
+  gw_dbus_bus_set_frames_out (self->skeleton, self->statistics.frames_out);
+  gw_dbus_bus_set_errors (self->skeleton,
+                          self->statistics.fcs_errors + self->statistics.oversize + self->statistics.aborted);
+  gw_dbus_bus_set_dropped (self->skeleton, self->statistics.dropped + self->dropped);
+}
+
+static void
+statistics_changed (GwBus *self)
+{
+  if (self->freed)
+    return;
+  self->statistics_dirty = TRUE;
+  if (!gw_timer_is_armed (&self->statistics_timer))
+    publish_statistics (self);
+}
+
+static void
+set_node_state (GwBus *self, GwNode *node, const char *state)
+{
+  NodeNote *note = g_hash_table_lookup (self->notes, GUINT_TO_POINTER (gw_node_get_id (node)));
+
+  if (note == NULL)
+    return;
+  g_free (note->state);
+  note->state = g_strdup (state);
+  statistics_changed (self);
+}
+
+/* ---- the socket ---- */
+
+static void
+throw_out (GwBus *self, GwError code, const char *format, ...)
+{
+  g_autoptr (GError) error = NULL;
+  va_list args;
+
+  if (self->freed || self->watch == NULL)
+    return;
+  va_start (args, format);
+  error = g_error_new_valist (GW_ERROR, code, format, args);
+  va_end (args);
+  g_clear_pointer (&self->watch, gw_fd_watch_free);
+  gw_timer_disarm (&self->flood_timer);
+  self->events->gone (self, error, self->data);
+}
+
+static void
+send_message (GwBus *self, GwBusmsgType type, guint32 node, const guint8 *body, gsize len)
+{
+  guint8 header[GW_BUSMSG_HEADER_LEN];
+  struct iovec parts[] = { { header, sizeof header }, { (void *) body, len } };
+  struct msghdr message = { .msg_iov = parts, .msg_iovlen = 2 };
+
+  if (self->fd < 0)
+    return;
+  gw_busmsg_encode_header (header, type, node);
+  if (sendmsg (self->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0)
+    return;
+  /* Full: the plugin is slow; what was lost is sent again by the layers above. A broken socket is seen by the watch. */
+  self->dropped++;
+  statistics_changed (self);
+}
+
+static void
+send_hello (GwBus *self)
+{
+  GwBusmsg hello = { .type = GW_BUSMSG_HELLO };
+  guint8 message[GW_BUSMSG_MAX];
+  gsize len;
+
+  hello.hello.version = GW_BUSMSG_VERSION;
+  hello.hello.datagram_max = GW_BUSMSG_DATAGRAM_MAX;
+  hello.hello.nodes_max = GW_BUSMSG_NODES_MAX;
+  if (gw_busmsg_encode (&hello, message, sizeof message, &len) == GW_OK)
+    (void) !send (self->fd, message, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+/* ---- nodes ---- */
+
+static void
+on_node_send (GwNode *node, const guint8 *datagram, gsize len, gpointer data)
+{
+  GwBus *self = data;
+
+  if (!self->freed && len <= self->datagram_max)
+    send_message (self, GW_BUSMSG_DATAGRAM, gw_node_get_id (node), datagram, len);
+}
+
+static void
+on_node_proving (GwNode *node, gpointer data)
+{
+  GwBus *self = data;
+
+  set_node_state (self, node, gw_node_get_session (node) != NULL ? "proved" : "proving");
+  self->events->proving (self, node, self->data);
+}
+
+static void
+on_node_proved (GwNode *node, GwSession *session, gpointer data)
+{
+  GwBus *self = data;
+
+  set_node_state (self, node, "proved");
+  self->events->proved (self, node, session, self->data);
+}
+
+static void
+on_node_failed (GwNode *node, const GError *error, gpointer data)
+{
+  GwBus *self = data;
+
+  set_node_state (self, node, gw_node_get_session (node) != NULL ? "proved" : error->message);
+}
+
+static const GwNodeEvents node_events = {
+  .send = on_node_send,
+  .proving = on_node_proving,
+  .proved = on_node_proved,
+  .failed = on_node_failed,
+};
+
+static void
+add_note (GwBus *self, GwNode *node)
+{
+  const GwLinkHello *hello = gw_node_get_hello (node);
+  NodeNote *note = g_new0 (NodeNote, 1);
+  GString *id = g_string_new (NULL);
+
+  if (hello != NULL)
+    for (guint i = 0; i < GW_KEY_ID_LEN; i++)
+      g_string_append_printf (id, "%02x", hello->kid[i]);
+  note->claimed_id = g_string_free (id, FALSE);
+  note->claimed_serial = hello != NULL ? g_strndup (hello->serial.ptr, hello->serial.len) : g_strdup ("");
+  note->state = g_strdup ("attached");
+  g_hash_table_insert (self->notes, GUINT_TO_POINTER (gw_node_get_id (node)), note);
+  statistics_changed (self);
+}
+
+static void
+take_node_up (GwBus *self, const GwBusmsg *message)
+{
+  guint mtu = MIN (message->node_up.mtu, self->datagram_max);
+  guint frame_msec = message->node_up.rtt_ms > 0 ? MIN (message->node_up.rtt_ms, FRAME_MSEC_MAX) : FRAME_MSEC_DEFAULT;
+  GwNode *node;
+
+  if (message->node <= self->last_node || g_hash_table_size (self->nodes) >= GW_BUSMSG_NODES_MAX)
+    {
+      throw_out (self, GW_ERROR_INVALID, "the plugin of bus %s announced node %u: numbers must rise, and %u nodes are the most",
+                 self->name, message->node, GW_BUSMSG_NODES_MAX);
+      return;
+    }
+  self->last_node = message->node;
+  node = gw_node_new (self->loop, message->node, mtu, frame_msec, message->node_up.cbor, &node_events, self);
+  gw_node_set_identity (node, self->identity);
+  g_hash_table_insert (self->nodes, GUINT_TO_POINTER (message->node), node);
+  gw_dbus_bus_set_node_count (self->skeleton, g_hash_table_size (self->nodes));
+  add_note (self, node);
+  self->events->node_up (self, node, self->data);
+  gw_node_start (node);
+}
+
+static void
+remove_node (GwBus *self, GwNode *node)
+{
+  gpointer id = GUINT_TO_POINTER (gw_node_get_id (node));
+
+  g_hash_table_remove (self->nodes, id);
+  g_hash_table_remove (self->notes, id);
+  self->events->node_down (self, node, self->data);
+  gw_node_free (node);
+  if (!self->freed)
+    gw_dbus_bus_set_node_count (self->skeleton, g_hash_table_size (self->nodes));
+  statistics_changed (self);
+}
+
+static void
+take_hello (GwBus *self, const GwBusmsg *message)
+{
+  self->greeted = TRUE;
+  gw_timer_disarm (&self->hello_timer);
+  self->datagram_max = MIN (message->hello.datagram_max, GW_BUSMSG_DATAGRAM_MAX);
+  gw_dbus_bus_set_state (self->skeleton, "running");
+}
+
+static void
+take_message (GwBus *self, const guint8 *packet, gsize len)
+{
+  GwBusmsg message;
+  GwStatus status = gw_busmsg_decode (&message, GW_BUSMSG_FROM_PLUGIN, packet, len, self->datagram_max);
+  GwNode *node;
+
+  if (status != GW_OK || self->greeted == (message.type == GW_BUSMSG_HELLO))
+    {
+      throw_out (self, status == GW_E_UNSUPPORTED ? GW_ERROR_UNSUPPORTED : GW_ERROR_INVALID,
+                 "the plugin of bus %s broke the protocol of the bus socket: %s", self->name,
+                 status != GW_OK ? gw_status_text (status) : "hello comes first, and once");
+      return;
+    }
+  if (message.type == GW_BUSMSG_HELLO)
+    {
+      take_hello (self, &message);
+      return;
+    }
+  if (message.type == GW_BUSMSG_STATS)
+    {
+      self->statistics = message.stats;
+      statistics_changed (self);
+      return;
+    }
+  if (message.type == GW_BUSMSG_NODE_UP)
+    {
+      take_node_up (self, &message);
+      return;
+    }
+  node = g_hash_table_lookup (self->nodes, GUINT_TO_POINTER (message.node));
+  if (node == NULL)
+    throw_out (self, GW_ERROR_INVALID, "the plugin of bus %s speaks of node %u, which is not up", self->name, message.node);
+  else if (message.type == GW_BUSMSG_NODE_DOWN)
+    remove_node (self, node);
+  else
+    gw_node_input (node, message.datagram.ptr, message.datagram.len);
+}
+
+/* TRUE while the plugin may be read. */
+static gboolean
+window_has_room (GwBus *self)
+{
+  gint64 now = gw_loop_now (self->loop);
+
+  if (now - self->window_start >= GW_BUS_FLOOD_WINDOW_USEC)
+    {
+      self->window_start = now;
+      self->window_count = 0;
+    }
+  if (self->window_count < GW_BUS_FLOOD_MAX)
+    return TRUE;
+  gw_fd_watch_set_events (self->watch, 0);
+  gw_timer_arm (&self->flood_timer, self->window_start + GW_BUS_FLOOD_WINDOW_USEC - now);
+  return FALSE;
+}
+
+static void
+on_flood_over (gpointer data)
+{
+  GwBus *self = data;
+
+  if (self->watch != NULL)
+    gw_fd_watch_set_events (self->watch, EPOLLIN);
+}
+
+static void
+on_socket (guint32 ready, gpointer data)
+{
+  g_autoptr (GwBus) self = g_rc_box_acquire ((GwBus *) data);
+  guint8 packet[GW_BUSMSG_MAX + 1];
+
+  for (guint i = 0; i < GW_BUS_TURN_MAX && self->watch != NULL && window_has_room (self); i++)
+    {
+      ssize_t n = recv (self->fd, packet, sizeof packet, MSG_DONTWAIT | MSG_TRUNC);
+
+      if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+      if (n <= 0)
+        {
+          throw_out (self, GW_ERROR_OFFLINE, "the plugin of bus %s has left", self->name);
+          return;
+        }
+      self->window_count++;
+      take_message (self, packet, MIN ((gsize) n, sizeof packet));
+    }
+}
+
+static void
+on_hello_late (gpointer data)
+{
+  GwBus *self = data;
+
+  throw_out (self, GW_ERROR_TIMEOUT, "the plugin of bus %s did not say hello on its socket", self->name);
+}
+
+static gboolean
+on_scan (GwDBusBus *skeleton, GDBusMethodInvocation *invocation, GwBus *self)
+{
+  send_message (self, GW_BUSMSG_SCAN, 0, NULL, 0);
+  gw_dbus_bus_complete_scan (skeleton, invocation);
+  return G_DBUS_METHOD_INVOCATION_HANDLED;
+}
+
+GwBus *
+gw_bus_new (GwLoop *loop,
+            GDBusObjectManagerServer *manager,
+            GwBouncer *bouncer,
+            GwChannelIdentity *identity,
+            const char *path,
+            const GwBusInfo *info,
+            int fd,
+            const GwBusEvents *events,
+            gpointer data)
+{
+  GwBus *self = g_rc_box_new0 (GwBus);
+  g_autoptr (GwDBusObjectSkeleton) object = gw_dbus_object_skeleton_new (path);
+
+  self->loop = loop;
+  self->manager = g_object_ref (manager);
+  self->identity = gw_channel_identity_ref (identity);
+  self->events = events;
+  self->data = data;
+  self->name = g_strdup (info->name);
+  self->path = g_strdup (path);
+  self->fd = fd;
+  self->datagram_max = GW_BUSMSG_DATAGRAM_MAX;
+  self->nodes = g_hash_table_new (NULL, NULL);
+  self->notes = g_hash_table_new_full (NULL, NULL, NULL, (GDestroyNotify) note_free);
+  gw_timer_init (&self->hello_timer, loop, on_hello_late, self);
+  gw_timer_init (&self->flood_timer, loop, on_flood_over, self);
+  gw_timer_init (&self->statistics_timer, loop, publish_statistics, self);
+
+  self->skeleton = gw_dbus_bus_skeleton_new ();
+  g_object_set (self->skeleton, "name", info->name, "kind", info->kind, "device", info->device, "plugin", info->plugin, "state",
+                "starting", "nodes", g_variant_new ("a(usss)", NULL), NULL);
+  gw_bouncer_guard (bouncer, G_DBUS_INTERFACE_SKELETON (self->skeleton));
+  g_signal_connect (self->skeleton, "handle-scan", G_CALLBACK (on_scan), self);
+  gw_dbus_object_skeleton_set_bus (object, self->skeleton);
+  g_dbus_object_manager_server_export (manager, G_DBUS_OBJECT_SKELETON (object));
+
+  self->watch = gw_loop_watch (loop, fd, EPOLLIN, on_socket, self);
+  gw_timer_arm (&self->hello_timer, GW_BUS_HELLO_USEC);
+  send_hello (self);
+  return self;
+}
+
+void
+gw_bus_free (GwBus *self)
+{
+  g_autoptr (GwBus) owned = self;
+  GHashTableIter iter;
+  gpointer node;
+
+  self->freed = TRUE;
+  g_clear_pointer (&self->watch, gw_fd_watch_free);
+  gw_timer_disarm (&self->hello_timer);
+  gw_timer_disarm (&self->flood_timer);
+  gw_timer_disarm (&self->statistics_timer);
+  for (g_hash_table_iter_init (&iter, self->nodes); g_hash_table_iter_next (&iter, NULL, &node);
+       g_hash_table_iter_init (&iter, self->nodes))
+    remove_node (self, node);
+  close (self->fd);
+  self->fd = -1;
+  g_signal_handlers_disconnect_by_data (self->skeleton, self);
+  g_dbus_object_manager_server_unexport (self->manager, self->path);
+}
+
+const char *
+gw_bus_get_name (GwBus *self)
+{
+  return self->name;
+}
+
+const char *
+gw_bus_get_path (GwBus *self)
+{
+  return self->path;
+}
+
+guint
+gw_bus_get_node_count (GwBus *self)
+{
+  return g_hash_table_size (self->nodes);
+}
+
+void
+gw_bus_set_identity (GwBus *self, GwChannelIdentity *identity)
+{
+  GHashTableIter iter;
+  gpointer node;
+
+  g_clear_pointer (&self->identity, gw_channel_identity_unref);
+  self->identity = gw_channel_identity_ref (identity);
+  g_hash_table_iter_init (&iter, self->nodes);
+  while (g_hash_table_iter_next (&iter, NULL, &node))
+    gw_node_set_identity (node, identity);
+}
+
+GwBus *
+gw_bus_of_node (GwNode *node)
+{
+  return gw_node_get_data (node);
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <gio/gio.h>
+
+G_BEGIN_DECLS
+
+/* A Job object on D-Bus: something that takes a while, with its progress, its end and a way to cancel it. */
+
+/* A finished job stays readable this long. */
+#define GW_JOB_LINGER_USEC (60 * G_USEC_PER_SEC)
+/* Jobs that may exist at a time, the ended ones that linger among them. */
+#define GW_JOB_MAX 256
+
+#define GW_TYPE_JOB (gw_job_get_type ())
+G_DECLARE_FINAL_TYPE (GwJob, gw_job, GW, JOB, GObject)
+
+/*
+ * Exports a new running job on @manager's connection. @object: object path that it works on, or NULL. Returns a reference for the
+ * worker, who must end the job before giving it back; NULL with GW_ERROR_LIMIT when there are too many.
+ */
+GwJob *gw_job_start (GDBusObjectManagerServer *manager, const char *kind, const char *object, GError **error);
+const char *gw_job_get_path (GwJob *self);
+/* Cancelled by Job.Cancel; the worker looks at it and then calls gw_job_end_error() with its error. */
+GCancellable *gw_job_get_cancellable (GwJob *self);
+void gw_job_set_stage (GwJob *self, double progress, const char *stage);
+gboolean gw_job_is_running (GwJob *self);
+/* @result: a{sv}, floating is sunk; may be NULL. */
+void gw_job_end (GwJob *self, GVariant *result);
+/* Fails it; @result as above tells counts gathered until then. Does not take @error. */
+void gw_job_end_error (GwJob *self, const GError *error, GVariant *result);
+
+G_END_DECLS
