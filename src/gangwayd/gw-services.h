@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <gio/gio.h>
+
+#include "gw-bouncer.h"
+#include "gw-ca.h"
+#include "gw-channel.h"
+#include "gw-config.h"
+#include "gw-db.h"
+#include "gw-inventory.h"
+#include "gw-issuer.h"
+#include "gw-loop.h"
+#include "gw-policy.h"
+#include "gw-spool.h"
+#include "gw-uplink.h"
+#include "gw-writer.h"
+
+G_BEGIN_DECLS
+
+/*
+ * What the agent offers to the parts that exist once per endpoint. The agent makes and owns all of it and outlives every
+ * endpoint; nobody else may replace anything here.
+ */
+typedef struct
+{
+  GwLoop *loop;
+  GwConfig *config;
+  GwDb *db;
+  GwWriter *writer;
+  GwSpool *spool;
+  GwInventory *inventory;
+  GwPolicySet *policies;
+  GwCa *ca;
+  GwIssuer *issuer;
+  GwChannelIdentity *identity;
+  GwUplinkHub *hub;
+  GDBusConnection *connection;
+  GDBusObjectManagerServer *objects;
+  GwBouncer *bouncer;
+} GwServices;
+
+/* Whether the gateway's own clock can be right: later than the day this was built for. */
+gboolean gw_services_clock_is_valid (const GwServices *self);
+
+#define GW_OBJECT_ROOT "/org/gangway/Gangway1"
+
+G_END_DECLS
