@@ -64,8 +64,8 @@ typedef struct
   const char *name;    /* falls back to id */
 } GwPolicyVars;
 
-/* Expand a topic template. Octets of a value that mean something in a topic ('/', '+', '#', '$' in front) or are control
- * characters or '%' become %XX, so no value can leave its level. GW_ERROR_INVALID: value missing, empty or not UTF-8,
+/* Expand a topic template. Octets of a value that mean something in a topic ('/', '+', '#', '$'), '%' and control
+ * characters become %XX, so no value can leave its level. GW_ERROR_INVALID: value missing, empty or not UTF-8,
  * or the topic too long. Free with g_free. */
 char *gw_policy_expand (const char *topic_template, const GwPolicyVars *vars, GError **error);
 
