@@ -8,9 +8,9 @@
 #include <cbor/streaming.h>
 
 #define CBOR_BREAK_OCTET 0xff
+#define MAJOR_TAG 6
 
-/* ---- Reader: libcbor calls one of these for each head; each fills the item in ---------------------------
- */
+/* ---- Reader: libcbor calls one of these for each head; each fills the item in ------------------- */
 
 typedef struct
 {
@@ -79,12 +79,6 @@ static void
 on_refused (void *data)
 {
   ((Head *)data)->refused = true;
-}
-
-static void
-on_tag (void *data, uint64_t v)
-{
-  on_refused (data);
 }
 
 static void
@@ -176,6 +170,7 @@ on_break (void *data)
   ((Head *)data)->item.type = GW_CBOR_BREAK;
 }
 
+/* No tag: gw_cbor_next refuses those itself. */
 static const struct cbor_callbacks callbacks = {
   .uint8 = on_uint8,
   .uint16 = on_uint16,
@@ -193,7 +188,6 @@ static const struct cbor_callbacks callbacks = {
   .array_start = on_array,
   .indef_map_start = on_map_indefinite,
   .map_start = on_map,
-  .tag = on_tag,
   .float2 = on_float,
   .float4 = on_float,
   .float8 = on_double,
@@ -238,6 +232,8 @@ gw_cbor_next (GwCborReader *r, GwCborItem *item)
 
   if (left == 0 || length_is_huge (r->buf + r->pos, left))
     return GW_E_TRUNCATED;
+  if (r->buf[r->pos] >> 5 == MAJOR_TAG)
+    return GW_E_UNSUPPORTED;
   result = cbor_stream_decode (r->buf + r->pos, left, &callbacks, &h);
   if (result.status == CBOR_DECODER_NEDATA)
     return GW_E_TRUNCATED;
@@ -528,7 +524,7 @@ gw_cbor_read_value (GwCborReader *r, GwValue *out)
     }
 }
 
-/* ---- Writer -------------------------------------------------------------------------------------------- */
+/* ---- Writer ------------------------------------------------------------------------------------- */
 
 void
 gw_cbor_writer_init (GwCborWriter *w, void *buf, size_t size)
