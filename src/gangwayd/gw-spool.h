@@ -39,6 +39,7 @@ typedef enum
   GW_SPOOL_DROP_RELEASED, /* the endpoint was released, revoked or decommissioned */
   GW_SPOOL_DROP_ORPHANED, /* published under the gateway's own identity instead */
   GW_SPOOL_DROP_REFUSED,  /* cannot be published: undecodable, or the broker refuses it for good */
+  GW_SPOOL_DROP_AGED,     /* older than the configuration lets it become */
   GW_SPOOL_DROP_N,
 } GwSpoolDrop;
 
@@ -92,7 +93,8 @@ typedef struct
 
 typedef struct
 {
-  guint64 max_bytes;     /* of queued records; 0: 256 MiB. The folder may take twice that and four segments */
+  guint64 max_bytes;     /* of queued records; 0: 256 MiB. The folder may take twice that and a few segments */
+  guint64 max_bytes_per_endpoint; /* 0: the fair share alone */
   guint64 cache_bytes;   /* recent payloads kept in memory; 0: 4 MiB */
   guint32 segment_bytes; /* 0: 8 MiB */
   const GwSpoolIo *io;
@@ -107,8 +109,9 @@ void gw_spool_free (GwSpool *self);
 /* Stores one record; payload is referenced until it has been written. done (data, NULL) after it is durable: only
  * then may the endpoint get its acknowledgement. Of the same boot, a q not above the last is a duplicate: not stored,
  * done all the same, once the original is durable. A new boot starts a new run.
- * FALSE and GW_ERROR_LIMIT (spool or this endpoint's fair share of it is full) or GW_ERROR_INVALID: done is never
- * called, and the caller does not acknowledge. The share: an endpoint may queue as many octets as are still free. */
+ * FALSE and GW_ERROR_LIMIT (the spool, or this endpoint's share of it, is full), GW_ERROR_BUSY (the disk does not keep
+ * up) or GW_ERROR_INVALID: done is never called, and the caller does not acknowledge. The fair share: an endpoint may
+ * queue as many octets as are still free, so alone it gets half of the spool, and there is always room for another. */
 gboolean gw_spool_append (GwSpool *self, const guint8 *kid, const guint8 *boot, guint64 q, gint64 time,
                           GwSpoolKind kind, GwSpoolFlags flags, GBytes *payload, GwWriterDone done, gpointer data,
                           GError **error);
@@ -129,6 +132,9 @@ void gw_spool_ack (GwSpool *self, const guint8 *kid, guint64 seq);
 /* Gives up a queued record (its last chance gone), counted under reason. seq 0: all of the endpoint's. Returns how
  * many. */
 guint64 gw_spool_drop (GwSpool *self, const guint8 *kid, guint64 seq, GwSpoolDrop reason);
+
+/* Gives up what was received at or before time, counted as GW_SPOOL_DROP_AGED. Returns how many. */
+guint64 gw_spool_expire (GwSpool *self, gint64 time);
 
 /* Counters of one endpoint (zeros if unknown) and of the whole. */
 void gw_spool_get_counters (GwSpool *self, const guint8 *kid, GwSpoolCounters *out);
