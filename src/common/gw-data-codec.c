@@ -404,12 +404,19 @@ gw_data_points_next (GwDataList *list, GwDataPoint *out)
 bool
 gw_data_records_next (GwDataList *list, GwDataRecord *out)
 {
+  bool new_name = false, new_time = false;
+
   while (gw_cbor_span_next (&list->reader, &list->span) > 0)
     {
       if (read_record_in (list, out) != GW_OK)
         return false;
-      if (out->value.type != GW_VALUE_NONE)
-        return true;
+      new_name |= out->has_base_name;
+      new_time |= out->has_base_time;
+      if (out->value.type == GW_VALUE_NONE)
+        continue;
+      out->has_base_name = new_name;
+      out->has_base_time = new_time;
+      return true;
     }
   return false;
 }

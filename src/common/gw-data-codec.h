@@ -43,9 +43,10 @@ typedef struct
   bool unsafe; /* acts on something that moves or heats: the gateway asks twice */
 } GwDataPoint;
 
-/* One SenML record. Walking a list fills base_name and base_time with those in force, so that the full name is
- * base_name | name, at most GW_DATA_POINT_NAME_MAX octets of SenML's characters, and the full time is
- * base_time + time: seconds, UTC if at least GW_DATA_TIME_ABSOLUTE_S, else relative to the moment of sending (RFC 8428, 4.5.3). */
+/* One SenML record. Walking a list fills base_name and base_time with those in force (has_base_* tell that they
+ * changed since the last record handed out), so that the full name is base_name | name, at most
+ * GW_DATA_POINT_NAME_MAX octets of SenML's characters, and the full time is base_time + time: seconds, UTC if at
+ * least GW_DATA_TIME_ABSOLUTE_S, else relative to the moment of sending (RFC 8428, 4.5.3). */
 typedef struct
 {
   bool has_base_name, has_base_time;

@@ -28,10 +28,11 @@ load_uint (const void *at, size_t size)
   return *(const uint64_t *)at;
 }
 
+/* The largest number of @size octets, at most four: elements of arrays are no wider. */
 static uint64_t
 width_max (size_t size)
 {
-  return size == 8 ? UINT64_MAX : (UINT64_C (1) << (8 * size)) - 1;
+  return (UINT64_C (1) << (8 * size)) - 1;
 }
 
 static GwStatus

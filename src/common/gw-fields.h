@@ -22,7 +22,7 @@ typedef enum
   GW_FIELD_TEXT,   /* GwText of at most max octets */
   GW_FIELD_VALUE,  /* GwValue */
   GW_FIELD_MAP,    /* a struct of table `sub` */
-  GW_FIELD_UINTS,  /* array of unsigned integers of `size` octets, min..max of them; size_t count at `count` */
+  GW_FIELD_UINTS,  /* array of uint8_t .. uint32_t by `size`, min..max of them; size_t count at `count` */
   GW_FIELD_MAPS,   /* array of structs of table `sub`, `size` octets each, at most max */
   GW_FIELD_LIST,   /* read by `read`; written by the caller; the last field */
 } GwFieldKind;

@@ -112,6 +112,7 @@ test_refused (void)
   g_assert_cmpint (next (OCTETS (0x7b, 0, 0, 0, 1, 0, 0, 0, 0), &item), ==, GW_E_TRUNCATED);
   g_assert_cmpint (next (OCTETS (0x9b, 0, 0, 0, 1, 0, 0, 0, 0), &item), ==, GW_E_TRUNCATED);
   g_assert_cmpint (next (OCTETS (0xbb, 1, 0, 0, 0, 0, 0, 0, 0), &item), ==, GW_E_TRUNCATED);
+  g_assert_cmpint (next (OCTETS (0x5b, 255, 255, 255), &item), ==, GW_E_TRUNCATED);
   g_assert_cmpint (next (OCTETS (0x5b, 0, 0, 0, 0, 0, 0, 0, 1, 7), &item), ==, GW_OK);
   g_assert_cmpuint (item.bytes.len, ==, 1);
 }

@@ -565,20 +565,28 @@ test_list_fills (void)
     }
 }
 
-/* The base fields in force reach every record. */
+/* The base fields in force reach every record, also those of a record without a value. */
 static void
 test_records_resolve (void)
 {
   g_autoptr (GByteArray) good
-      = from_hex (REPORT "83a3216174220a0201a300616104f50620a3221a6553f10000616202f93c00");
+      = from_hex (REPORT "84a1216174a2220a0201a300616104f50620a3221a6553f10000616202f93c00");
+  const GwDataRecord base_only = { .has_base_time = true, .base_time = 5 };
+  guint8 buf[8];
+  GwCborWriter w;
   GwDataReport m;
   GwDataRecord rec;
+
+  gw_cbor_writer_init (&w, buf, sizeof buf);
+  g_assert_true (gw_data_add_record (&w, &base_only));
+  g_assert_cmpmem (buf, w.len, "\xa1\x22\x05", 3);
 
   g_assert_cmpint (gw_data_report_decode ((GwBytes){ good->data, good->len }, &m), ==, GW_OK);
   g_assert_cmpuint (m.records.n, ==, 3);
 
   g_assert_true (gw_data_records_next (&m.records, &rec));
   g_assert_true (gw_text_equal (rec.base_name, "t") && rec.name.len == 0);
+  g_assert_true (rec.has_base_name && rec.has_base_time);
   g_assert_cmpfloat (rec.base_time, ==, 10);
   g_assert_false (rec.has_time);
   g_assert_cmpint (rec.value.type, ==, GW_VALUE_INT);
@@ -587,9 +595,11 @@ test_records_resolve (void)
   g_assert_true (gw_text_equal (rec.base_name, "t") && gw_text_equal (rec.name, "a"));
   g_assert_cmpfloat (rec.base_time + rec.time, ==, 9);
   g_assert_cmpint (rec.value.type, ==, GW_VALUE_BOOL);
+  g_assert_false (rec.has_base_name || rec.has_base_time);
 
   g_assert_true (gw_data_records_next (&m.records, &rec));
   g_assert_true (gw_text_equal (rec.base_name, "t") && gw_text_equal (rec.name, "b"));
+  g_assert_true (!rec.has_base_name && rec.has_base_time);
   g_assert_cmpfloat (rec.base_time, ==, 1700000000);
   g_assert_cmpint (rec.value.type, ==, GW_VALUE_FLOAT);
   g_assert_false (gw_data_records_next (&m.records, &rec));
