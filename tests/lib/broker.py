@@ -136,18 +136,17 @@ class Subscriber:
 def delivery_of(topic, payload):
     """(endpoint, boot, sequence) of a telemetry message, None for all else.
 
-    The endpoint comes from the topic, which the broker's ACL ties to the certificate; boot and sequence from the
-    SenML base name's stable id.
+    The endpoint comes from the topic, which the broker's ACL ties to the certificate, and must be the base name's too;
+    boot and sequence are the records _boot and _seq.
     """
     parts = topic.split("/")
     if len(parts) != 3 or parts[0] != "gangway" or parts[2] != "telemetry":
         return None
     try:
         pack = json.loads(payload)
-        return parts[1], *report_id(pack)
+        named = {record["n"]: record for record in pack}
+        if pack[0]["bn"] != f"urn:gangway:{parts[1]}:":
+            return None
+        return parts[1], named["_boot"]["vs"], int(named["_seq"]["v"])
     except (ValueError, KeyError, IndexError, TypeError):
         return None
-
-
-def report_id(pack):
-    raise KeyError("to be settled with the SenML writer")

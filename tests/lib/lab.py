@@ -47,12 +47,14 @@ class Lab:
 
     # The parts, in the order of their needs.
 
-    def start_bus(self):
+    def start_bus(self, client=True):
+        """client=False for a test that plays the agent itself: it could not answer its own client."""
         conf = self.path("bus.conf")
         write_config(conf, self.address, self.binary("dbus", f"{NAME}.conf"))
         self.daemon = self.supervisor.start("dbus-daemon", ["dbus-daemon", "--nofork", "--nopidfile", "--config-file", conf])
         wait("the private bus", lambda: os.path.exists(self.path("bus.socket")))
-        self.bus = Client(self.address)
+        if client:
+            self.bus = Client(self.address)
 
     def prepare(self):
         """Keys, trust anchors, configuration: what an administrator would put in place."""
@@ -65,7 +67,8 @@ class Lab:
         self.broker = Broker(self.supervisor, self.path("broker"), self.authority)
         self.write_policy(POLICY)
         with open(self.path("etc", "gangway.conf"), "w", encoding="utf-8") as f:
-            f.write("# The lab runs on the defaults.\n")
+            f.write(f"[Trust]\nManifests={self.path('etc', 'trust.d', 'manifest')}\n\n"
+                    f"[Policies]\nDirectories={self.path('etc', 'policies.d')}\n")
 
     def write_policy(self, name, **changes):
         keys = {"Kind": "mosquitto", "BrokerUri": f"mqtts://localhost:{self.broker.port}",

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <stdio.h>
+
+#include "gw-ctl-text.h"
+#include "verbs.h"
+
+static void
+print_counts (GVariant *counts)
+{
+  GVariantIter iter;
+  const char *state;
+  guint32 n;
+  gboolean any = FALSE;
+
+  printf ("Endpoints   ");
+  if (counts != NULL)
+    g_variant_iter_init (&iter, counts);
+  while (counts != NULL && g_variant_iter_loop (&iter, "{&su}", &state, &n))
+    {
+      printf ("%s%u %s", any ? ", " : "", n, state);
+      any = TRUE;
+    }
+  puts (any ? "" : "none yet");
+}
+
+static void
+print_manager (GwCtl *self)
+{
+  g_autofree char *spool = gw_ctl_text_bytes (gw_dbus_manager_get_spool_bytes (self->manager));
+
+  printf ("Gateway     %s\nAgent       gangwayd %s%s\n", gw_dbus_manager_get_gateway_id (self->manager),
+          gw_dbus_manager_get_version (self->manager),
+          gw_dbus_manager_get_clock_valid (self->manager) ? ""
+                                                          : "; its CLOCK IS NOT VALID, reports are marked");
+  print_counts (gw_dbus_manager_get_endpoint_counts (self->manager));
+  printf ("Inventory   %" G_GUINT64_FORMAT " chips in %u manifests, %u batches\n",
+          gw_dbus_inventory_get_chip_count (self->inventory),
+          gw_dbus_inventory_get_manifest_count (self->inventory),
+          gw_dbus_inventory_get_batch_count (self->inventory));
+  printf ("Reports     %" G_GUINT64_FORMAT " taken, %" G_GUINT64_FORMAT " delivered, %s waiting on disk\n",
+          gw_dbus_manager_get_reports_acknowledged (self->manager),
+          gw_dbus_manager_get_reports_delivered (self->manager), spool);
+}
+
+static void
+print_buses (GwCtl *self, GPtrArray *buses)
+{
+  static const char *const headers[]
+      = { "BUS", "KIND", "~DEVICE", "STATE", ">NODES", ">IN", ">OUT", ">ERRORS", NULL };
+  g_autoptr (GwCtlTable) table = gw_ctl_table_new (headers);
+
+  for (guint i = 0; i < buses->len; i++)
+    {
+      GwDBusBus *b = buses->pdata[i];
+      g_autofree char *nodes = g_strdup_printf ("%u", gw_dbus_bus_get_node_count (b));
+      g_autofree char *in = gw_ctl_text_bytes (gw_dbus_bus_get_bytes_in (b));
+      g_autofree char *out = gw_ctl_text_bytes (gw_dbus_bus_get_bytes_out (b));
+      g_autofree char *errors = g_strdup_printf ("%" G_GUINT64_FORMAT, gw_dbus_bus_get_errors (b));
+
+      gw_ctl_table_add (table, gw_dbus_bus_get_name (b), gw_dbus_bus_get_kind (b), gw_dbus_bus_get_device (b),
+                        gw_dbus_bus_get_state (b), nodes, in, out, errors);
+    }
+  putchar ('\n');
+  gw_ctl_table_print (table, self->wide);
+}
+
+static void
+print_next (GwCtl *self, guint buses)
+{
+  guint32 n;
+  GVariant *counts = gw_dbus_manager_get_endpoint_counts (self->manager);
+
+  if (buses == 0)
+    puts ("\nNo field bus is attached. Plug one in, or: systemctl start gangway-serial@ttyUSB0");
+  if (gw_dbus_inventory_get_manifest_count (self->inventory) == 0)
+    puts ("\nNo chip is known yet. Import your vendor's list: gangwayctl inventory import FILE SIGNATURE");
+  else if (gw_dbus_inventory_get_batch_count (self->inventory) == 0)
+    puts ("\nNo chip is claimed yet. Say which are yours: gangwayctl batch add NAME --policy POLICY FILE");
+  if (counts != NULL
+      && (g_variant_lookup (counts, "quarantined", "u", &n) || g_variant_lookup (counts, "cloned", "u", &n)))
+    puts ("\nSome endpoints are kept out: gangwayctl list, then gangwayctl explain ENDPOINT");
+}
+
+static GwCtlExit
+run (GwCtl *self, int argc, char **argv)
+{
+  g_autoptr (GPtrArray) buses = NULL;
+  GwCtlExit exit;
+
+  if (!gw_ctl_options (&verb_status, NULL, &argc, &argv, 0, 0, &exit) || !gw_ctl_load (self, &exit))
+    return exit;
+  buses = gw_ctl_all (self, "Bus");
+  if (self->json)
+    {
+      json_t *list = json_array ();
+
+      for (guint i = 0; i < buses->len; i++)
+        json_array_append_new (list, gw_ctl_proxy_json (buses->pdata[i]));
+      gw_ctl_text_print_json (json_pack ("{s:o, s:o, s:o}", "Manager", gw_ctl_proxy_json (self->manager),
+                                         "Inventory", gw_ctl_proxy_json (self->inventory), "Buses", list));
+      return GW_CTL_OK;
+    }
+  print_manager (self);
+  if (buses->len > 0)
+    print_buses (self, buses);
+  print_next (self, buses->len);
+  return GW_CTL_OK;
+}
+
+const GwCtlVerb verb_status = {
+  .name = "status",
+  .args = "",
+  .summary = "Show the gateway as a whole: agent, buses, counts",
+  .run = run,
+};
