@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "gw-serial-peer.h"
+
+#include <string.h>
+
+#define USEC_PER_MS INT64_C (1000)
+#define ASK_SIZE 64
+#define DTLS_HANDSHAKE 22 /* content type, RFC 6347, section 4.1 */
+
+static int64_t
+ms (int64_t n)
+{
+  return n * USEC_PER_MS;
+}
+
+/* ---- Questions ----------------------------------------------------------------------------------------- */
+
+static void
+ask (GwSerialPeer *self, int64_t now)
+{
+  uint8_t message[ASK_SIZE];
+  GwLinkHelloReq req = { .has_nonce = true };
+  GwCborWriter w;
+  unsigned slot;
+  size_t len;
+
+  self->seq++;
+  slot = self->seq % GW_SERIAL_ASKED;
+  self->asked[slot].open = true;
+  self->asked[slot].seq = self->seq;
+  self->asked[slot].at = now;
+  self->asked_at = now;
+  self->nonce[GW_HELLO_NONCE_LEN - 1] = self->seq;
+  memcpy (req.nonce, self->nonce, sizeof req.nonce);
+
+  gw_smp_begin (&w, message, sizeof message, GW_SMP_OP_READ, GW_SMP_GROUP_LINK, self->seq, GW_LINK_HELLO);
+  gw_link_hello_req_encode (&req, &w);
+  if (gw_smp_end (&w, &len) == GW_OK)
+    self->funcs->ask (self->owner, (GwBytes){ message, len });
+}
+
+static void
+ask_soon (GwSerialPeer *self, int64_t now)
+{
+  if (now - self->asked_at >= ms (GW_SERIAL_ASK_MIN_MS))
+    ask (self, now);
+}
+
+/* The time of the question that this answers, once; -1 if it answers none of ours. */
+static int64_t
+match_question (GwSerialPeer *self, const GwSmpMessage *msg, const GwLinkHello *hello)
+{
+  unsigned slot = msg->seq % GW_SERIAL_ASKED;
+
+  if (!self->asked[slot].open || self->asked[slot].seq != msg->seq || !hello->has_nonce)
+    return -1;
+  if (memcmp (hello->nonce, self->nonce, GW_HELLO_NONCE_LEN - 1) != 0
+      || hello->nonce[GW_HELLO_NONCE_LEN - 1] != msg->seq)
+    return -1;
+  self->asked[slot].open = false;
+  return self->asked[slot].at;
+}
+
+/* ---- Answers ------------------------------------------------------------------------------------------- */
+
+static void
+go_down (GwSerialPeer *self, GwSerialDown why)
+{
+  if (!self->up)
+    return;
+  self->up = false;
+  self->funcs->down (self->owner, why);
+}
+
+static void
+take_hello (GwSerialPeer *self, const GwLinkHello *hello, GwBytes body, int64_t rtt, int64_t now)
+{
+  uint32_t rtt_ms = rtt > ms (UINT16_MAX) ? UINT16_MAX : (uint32_t) ((rtt + ms (1) - 1) / ms (1));
+
+  self->proven_at = now;
+  if (self->up && memcmp (self->kid, hello->kid, sizeof self->kid) == 0)
+    return; /* a reboot, or an answer to the check: the same endpoint */
+  go_down (self, GW_SERIAL_DOWN_REPLACED);
+  memcpy (self->kid, hello->kid, sizeof self->kid);
+  self->up = self->funcs->up (self->owner, hello, body, rtt_ms);
+}
+
+/* Whether it was an answer to us. */
+static bool
+take_answer (GwSerialPeer *self, GwBytes info, int64_t now)
+{
+  GwSmpMessage msg;
+  GwLinkHello hello;
+  int64_t at;
+
+  if (gw_datagram_kind (info.ptr, info.len) != GW_DATAGRAM_SMP_RESPONSE
+      || gw_smp_decode (info.ptr, info.len, &msg) != GW_OK
+      || !gw_smp_answers (&msg, GW_SMP_OP_READ, GW_SMP_GROUP_LINK, msg.seq, GW_LINK_HELLO)
+      || gw_link_hello_rsp_decode (msg.body, &hello) != GW_OK)
+    return false;
+  at = match_question (self, &msg, &hello);
+  if (at < 0)
+    return false;
+  take_hello (self, &hello, msg.body, now - at, now);
+  return true;
+}
+
+void
+gw_serial_peer_take (GwSerialPeer *self, GwBytes info, int64_t now)
+{
+  self->heard_at = now;
+  self->misses = 0;
+  if (info.len == 0 || take_answer (self, info, now))
+    return;
+  if (!self->up)
+    {
+      self->refused++;
+      ask_soon (self, now);
+      return;
+    }
+  if (gw_datagram_kind (info.ptr, info.len) == GW_DATAGRAM_OTHER)
+    {
+      self->refused++;
+      return;
+    }
+  if (info.ptr[0] == DTLS_HANDSHAKE && now - self->proven_at >= ms (GW_SERIAL_CHECK_MS)
+      && now - self->asked_at >= ms (GW_SERIAL_CHECK_MS))
+    ask (self, now);
+  self->funcs->datagram (self->owner, info);
+}
+
+/* ---- Time ---------------------------------------------------------------------------------------------- */
+
+static int64_t
+latest (int64_t a, int64_t b)
+{
+  return a > b ? a : b;
+}
+
+/* When the next question to a peer that is up is due. */
+static int64_t
+probe_due (const GwSerialPeer *self)
+{
+  return latest (self->heard_at + ms (GW_SERIAL_IDLE_MS), self->asked_at + ms (GW_SERIAL_PROBE_MS));
+}
+
+int64_t
+gw_serial_peer_tick (GwSerialPeer *self, int64_t now)
+{
+  if (self->up && now >= probe_due (self))
+    {
+      if (self->misses >= GW_SERIAL_MISSES_MAX)
+        go_down (self, GW_SERIAL_DOWN_SILENT);
+      else
+        {
+          self->misses++;
+          ask (self, now);
+        }
+    }
+  if (!self->up && now - self->asked_at >= ms (GW_LINK_HELLO_PERIOD_MS))
+    ask (self, now);
+  return self->up ? probe_due (self) : self->asked_at + ms (GW_LINK_HELLO_PERIOD_MS);
+}
+
+void
+gw_serial_peer_scan (GwSerialPeer *self, int64_t now)
+{
+  ask_soon (self, now);
+}
+
+void
+gw_serial_peer_end (GwSerialPeer *self)
+{
+  go_down (self, GW_SERIAL_DOWN_GONE);
+}
+
+void
+gw_serial_peer_init (
+    GwSerialPeer *self, const GwSerialPeerFuncs *funcs, void *owner, const uint8_t nonce[GW_HELLO_NONCE_LEN], int64_t now)
+{
+  memset (self, 0, sizeof *self);
+  self->funcs = funcs;
+  self->owner = owner;
+  memcpy (self->nonce, nonce, sizeof self->nonce);
+  self->heard_at = now;
+  self->asked_at = now - ms (GW_LINK_HELLO_PERIOD_MS);
+}
