@@ -20,6 +20,7 @@
 
 #include <gio/gio.h>
 #include "gw-loop.h"
+#include "gw-mqtt.h"
 
 G_BEGIN_DECLS
 
@@ -29,18 +30,18 @@ G_BEGIN_DECLS
  */
 #define GW_UPLINK_MAX_HANDSHAKES 256
 /** Microseconds. The n-th wait is drawn from the upper half of min (MAX, MIN * 2^n). */
-#define GW_UPLINK_BACKOFF_MIN (1 * G_USEC_PER_SEC)
-#define GW_UPLINK_BACKOFF_MAX (300 * G_USEC_PER_SEC)
+#define GW_UPLINK_BACKOFF_MIN (1 * (gint64)G_USEC_PER_SEC)
+#define GW_UPLINK_BACKOFF_MAX (300 * (gint64)G_USEC_PER_SEC)
 /** Online for this long, the next loss starts again at BACKOFF_MIN. */
-#define GW_UPLINK_STABLE_AFTER (30 * G_USEC_PER_SEC)
+#define GW_UPLINK_STABLE_AFTER (30 * (gint64)G_USEC_PER_SEC)
 /** Resolving, connecting and the network's part of the handshake; not counting the endpoint's part. */
-#define GW_UPLINK_CONNECT_TIMEOUT (30 * G_USEC_PER_SEC)
+#define GW_UPLINK_CONNECT_TIMEOUT (30 * (gint64)G_USEC_PER_SEC)
 /** From the sign event to gw_uplink_signed. */
-#define GW_UPLINK_SIGN_TIMEOUT (60 * G_USEC_PER_SEC)
+#define GW_UPLINK_SIGN_TIMEOUT (60 * (gint64)G_USEC_PER_SEC)
 /** From the end of the handshake to MQTT's CONNACK. */
-#define GW_UPLINK_CONNACK_TIMEOUT (30 * G_USEC_PER_SEC)
+#define GW_UPLINK_CONNACK_TIMEOUT (30 * (gint64)G_USEC_PER_SEC)
 /** How long a graceful stop may take to get its DISCONNECT out. */
-#define GW_UPLINK_STOP_TIMEOUT (2 * G_USEC_PER_SEC)
+#define GW_UPLINK_STOP_TIMEOUT (2 * (gint64)G_USEC_PER_SEC)
 /** Largest MQTT packet accepted from a broker; a larger one closes the connection. */
 #define GW_UPLINK_MAX_PACKET (64 * 1024)
 #define GW_UPLINK_MAX_SUBSCRIPTIONS 8
@@ -102,38 +103,11 @@ typedef struct
                                        GW_UPLINK_MAX_SUBSCRIPTIONS; NULL = none */
 } GwUplinkConfig;
 
-typedef struct
-{
-  const char *name;
-  const char *value;
-} GwUplinkUserProperty;
-
-/** MQTT 5 properties of a publish; zeroed = none. On 3.1.1 they are not sent: put the same names into the
- * payload then. */
-typedef struct
-{
-  const char *content_type;
-  const char *response_topic;
-  const guint8 *correlation;
-  gsize correlation_len;
-  guint32 message_expiry; /* seconds; 0 = never */
-  const GwUplinkUserProperty *user;
-  gsize n_user;
-} GwUplinkProps;
-
-/** A message from the broker; valid during the event. Untrusted throughout: the topic is UTF-8 without
- * wildcards, the payload anything. */
-typedef struct
-{
-  const char *topic;
-  const guint8 *payload; /* never NULL */
-  gsize payload_len;
-  gboolean retained;
-  const char *response_topic; /* NULL = none; always NULL on 3.1.1 */
-  const guint8 *correlation;  /* NULL = none */
-  gsize correlation_len;
-  const char *content_type; /* NULL = none */
-} GwUplinkMessage;
+/** MQTT 5 properties of a publish. On 3.1.1 they are not sent: put the same names into the payload then. */
+typedef GwMqttUserProperty GwUplinkUserProperty;
+typedef GwMqttProps GwUplinkProps;
+/** A message from the broker; valid during the event. Untrusted throughout. */
+typedef GwMqttMessage GwUplinkMessage;
 
 /** All are called from the loop, never from within a call of yours; NULL members are skipped. */
 typedef struct
