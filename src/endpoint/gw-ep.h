@@ -31,7 +31,7 @@
 #define GW_EP_QUEUE_LEN 4096 /* pending reports and events, octets */
 #endif
 #ifndef GW_EP_BLOB_MAX
-#define GW_EP_BLOB_MAX 1024 /* largest certificate taken, DER octets */
+#define GW_EP_BLOB_MAX 1536 /* largest certificate taken, DER octets */
 #endif
 #ifndef GW_EP_POINTS_MAX
 #define GW_EP_POINTS_MAX 32 /* points that can be watched */
