@@ -17,6 +17,7 @@
 
 /* Replies to commands carry cookies that no spool number reaches. */
 #define COOKIE_REPLY (G_GUINT64_CONSTANT (1) << 63)
+#define DRAIN_LOOK_USEC G_USEC_PER_SEC
 #define CONTENT_TYPE_SENML "application/senml+json"
 #define STATUS_ONLINE "{\"state\":\"online\"}"
 #define STATUS_OFFLINE "{\"state\":\"offline\"}"
@@ -34,10 +35,10 @@ struct _GwCourier
   gboolean mqtt5;
   GwUplink *uplink;
   gboolean online;
-  gboolean draining;
   guint64 sent; /* the last record handed to the uplink since it is online */
   guint64 in_flight;
   GwTimer drain_timer;
+  gint64 drain_until;
   GwStep pump;
 };
 
@@ -74,6 +75,26 @@ publish_record (GwCourier *self, GwSpoolRecord *record)
   return TRUE;
 }
 
+static void
+publish_status (GwCourier *self, const char *payload)
+{
+  g_autoptr (GError) error = NULL;
+
+  if (!gw_uplink_publish (self->uplink, self->status_topic, (const guint8 *) payload, strlen (payload), 1, TRUE, COOKIE_REPLY, NULL,
+                          &error))
+    g_debug ("status not published: %s", error->message);
+}
+
+/* Leaves the broker in good order: it is told, and publishes no last will. */
+static void
+say_goodbye (GwCourier *self)
+{
+  gw_timer_disarm (&self->drain_timer);
+  if (self->online)
+    publish_status (self, STATUS_OFFLINE);
+  gw_uplink_stop (self->uplink, TRUE);
+}
+
 /* Moves what it can from the spool into the uplink's window. */
 static void
 pump (gpointer data)
@@ -91,18 +112,6 @@ pump (gpointer data)
       if (found <= 0 || !publish_record (self, &record))
         break;
     }
-  if (self->draining && self->in_flight == 0)
-    gw_uplink_stop (self->uplink, TRUE);
-}
-
-static void
-publish_status (GwCourier *self, const char *payload)
-{
-  g_autoptr (GError) error = NULL;
-
-  if (!gw_uplink_publish (self->uplink, self->status_topic, (const guint8 *) payload, strlen (payload), 1, TRUE, COOKIE_REPLY, NULL,
-                          &error))
-    g_debug ("status not published: %s", error->message);
 }
 
 static void
@@ -177,12 +186,18 @@ static const GwUplinkEvents uplink_events = {
   .ready = on_uplink_ready,
 };
 
+/* An endpoint that only restarted is back within the first look: its connection is kept then. */
 static void
-on_drained (gpointer data)
+on_drain_look (gpointer data)
 {
   GwCourier *self = data;
+  GwSpoolCounters counters;
 
-  gw_uplink_stop (self->uplink, TRUE);
+  gw_spool_get_counters (self->services->spool, self->kid, &counters);
+  if (counters.queued == 0 || gw_loop_now (self->services->loop) >= self->drain_until)
+    say_goodbye (self);
+  else
+    gw_timer_arm (&self->drain_timer, DRAIN_LOOK_USEC);
 }
 
 static gboolean
@@ -227,7 +242,7 @@ gw_courier_new (const GwServices *services,
   self->events = events;
   self->data = data;
   memcpy (self->kid, order->kid, sizeof self->kid);
-  gw_timer_init (&self->drain_timer, services->loop, on_drained, self);
+  gw_timer_init (&self->drain_timer, services->loop, on_drain_look, self);
   gw_step_init (&self->pump, services->loop, pump, self);
   self->telemetry_topic = gw_policy_expand (order->policy->telemetry_topic, &order->vars, error);
   if (self->telemetry_topic != NULL)
@@ -260,7 +275,6 @@ gw_courier_free (GwCourier *self)
 void
 gw_courier_start (GwCourier *self)
 {
-  self->draining = FALSE;
   gw_timer_disarm (&self->drain_timer);
   gw_uplink_start (self->uplink);
 }
@@ -268,19 +282,16 @@ gw_courier_start (GwCourier *self)
 void
 gw_courier_drain (GwCourier *self)
 {
-  self->draining = TRUE;
   gw_uplink_drain (self->uplink);
-  gw_timer_arm (&self->drain_timer, self->services->config->drain_time);
+  self->drain_until = gw_loop_now (self->services->loop) + self->services->config->drain_time;
+  gw_timer_arm (&self->drain_timer, DRAIN_LOOK_USEC);
   gw_step_queue (&self->pump);
 }
 
 void
 gw_courier_stop (GwCourier *self)
 {
-  gw_timer_disarm (&self->drain_timer);
-  if (self->online)
-    publish_status (self, STATUS_OFFLINE);
-  gw_uplink_stop (self->uplink, TRUE);
+  say_goodbye (self);
 }
 
 void

@@ -82,7 +82,11 @@ on_cancel (GwDBusJob *skeleton, GDBusMethodInvocation *invocation, GwJob *self)
 }
 
 GwJob *
-gw_job_start (GDBusObjectManagerServer *manager, const char *kind, const char *object, GError **error)
+gw_job_start (GDBusObjectManagerServer *manager,
+              GwBouncer *bouncer,
+              const char *kind,
+              const char *object,
+              GError **error)
 {
   g_autoptr (GwDBusObjectSkeleton) exported = NULL;
   const char *objects[] = { object, NULL };
@@ -101,6 +105,7 @@ gw_job_start (GDBusObjectManagerServer *manager, const char *kind, const char *o
   g_object_set (self->skeleton, "kind", kind, "objects", objects, "state", "running", "progress", 0.0, "stage", "starting",
                 "started-at", (guint64) (g_get_real_time () / G_USEC_PER_SEC), "error", g_variant_new ("(ss)", "", ""), "result",
                 g_variant_new ("a{sv}", NULL), NULL);
+  gw_bouncer_guard (bouncer, G_DBUS_INTERFACE_SKELETON (self->skeleton));
   g_signal_connect_object (self->skeleton, "handle-cancel", G_CALLBACK (on_cancel), self, 0);
   exported = gw_dbus_object_skeleton_new (self->path);
   gw_dbus_object_skeleton_set_job (exported, self->skeleton);

@@ -3,6 +3,8 @@
 
 #include <gio/gio.h>
 
+#include "gw-bouncer.h"
+
 G_BEGIN_DECLS
 
 /* A Job object on D-Bus: something that takes a while, with its progress, its end and a way to cancel it. */
@@ -19,7 +21,11 @@ G_DECLARE_FINAL_TYPE (GwJob, gw_job, GW, JOB, GObject)
  * Exports a new running job on @manager's connection. @object: object path that it works on, or NULL. Returns a reference for the
  * worker, who must end the job before giving it back; NULL with GW_ERROR_LIMIT when there are too many.
  */
-GwJob *gw_job_start (GDBusObjectManagerServer *manager, const char *kind, const char *object, GError **error);
+GwJob *gw_job_start (GDBusObjectManagerServer *manager,
+                     GwBouncer *bouncer,
+                     const char *kind,
+                     const char *object,
+                     GError **error);
 const char *gw_job_get_path (GwJob *self);
 /* Cancelled by Job.Cancel; the worker looks at it and then calls gw_job_end_error() with its error. */
 GCancellable *gw_job_get_cancellable (GwJob *self);

@@ -1,0 +1,618 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * See gw-agent.h. The order in which things are made is the order in which they need each other, and they go in the reverse: nothing
+ * below outlives what it borrows. After kill -9 the same order finds everything as far as it was committed.
+ */
+
+#include "config.h"
+
+#include "gw-agent.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "gw-bus.h"
+#include "gw-busmsg-codec.h"
+#include "gw-dbus.h"
+#include "gw-endpoint-service.h"
+#include "gw-error.h"
+#include "gw-inventory-service.h"
+#include "gw-options.h"
+#include "gw-policy-service.h"
+
+#define BUSES_MAX 256
+#define FIGURES_PERIOD_USEC G_USEC_PER_SEC
+/* A clock before this day (2026-01-01) has not been set. */
+#define CLOCK_FLOOR_USEC (G_GINT64_CONSTANT (1767225600) * G_USEC_PER_SEC)
+
+typedef struct
+{
+  GwAgent *agent;
+  GwBus *bus;
+  char *owner; /* the plugin's unique name */
+  guint watch;
+  guint reap;
+} Attachment;
+
+struct _GwAgent
+{
+  GwServices services;
+  char *state_dir;
+  char *config_path;
+  GwClock *clock;
+  GwDbWriter *db_writer;
+  GwRoster *roster;
+  GwDBusObjectSkeleton *root;
+  GwDBusManager *manager;
+  GwInventoryService *inventory_service;
+  GwPolicyService *policy_service;
+  GHashTable *attachments; /* bus name -> Attachment */
+  GHashTable *endpoints;   /* GwEndpoint -> GwEndpointService */
+  GwTimer figures;
+  GwStep recount;
+};
+
+gboolean
+gw_services_clock_is_valid (const GwServices *self)
+{
+  return gw_loop_realtime (self->loop) >= CLOCK_FLOOR_USEC;
+}
+
+/* ---- buses ---- */
+
+static void
+attachment_free (Attachment *self)
+{
+  g_clear_handle_id (&self->watch, g_bus_unwatch_name);
+  g_clear_handle_id (&self->reap, g_source_remove);
+  g_clear_pointer (&self->bus, gw_bus_free);
+  g_free (self->owner);
+  g_free (self);
+}
+
+static gboolean
+on_reap (gpointer data)
+{
+  Attachment *self = data;
+  g_autofree char *name = g_strdup (gw_bus_get_name (self->bus));
+
+  self->reap = 0;
+  g_hash_table_remove (self->agent->attachments, name);
+  return G_SOURCE_REMOVE;
+}
+
+static void
+reap_later (Attachment *self)
+{
+  if (self->reap == 0)
+    self->reap = g_idle_add_full (G_PRIORITY_DEFAULT, on_reap, self, NULL);
+}
+
+static void
+on_bus_proving (GwBus *bus, GwNode *node, gpointer data)
+{
+  Attachment *self = data;
+
+  gw_roster_proving (self->agent->roster, bus, node);
+}
+
+static void
+on_bus_proved (GwBus *bus, GwNode *node, GwSession *session, gpointer data)
+{
+  Attachment *self = data;
+
+  gw_roster_proved (self->agent->roster, bus, node, session);
+}
+
+static void
+on_bus_node_up (GwBus *bus, GwNode *node, gpointer data)
+{
+  Attachment *self = data;
+
+  gw_roster_node_up (self->agent->roster, bus, node);
+}
+
+static void
+on_bus_node_down (GwBus *bus, GwNode *node, gpointer data)
+{
+  Attachment *self = data;
+
+  gw_roster_node_down (self->agent->roster, bus, node);
+}
+
+static void
+on_bus_gone (GwBus *bus, const GError *error, gpointer data)
+{
+  Attachment *self = data;
+
+  if (g_error_matches (error, GW_ERROR, GW_ERROR_OFFLINE))
+    g_message ("bus %s: %s", gw_bus_get_name (bus), error->message);
+  else
+    g_warning ("bus %s is closed: %s", gw_bus_get_name (bus), error->message);
+  reap_later (self);
+}
+
+static const GwBusEvents bus_events = {
+  .proving = on_bus_proving,
+  .proved = on_bus_proved,
+  .node_up = on_bus_node_up,
+  .node_down = on_bus_node_down,
+  .gone = on_bus_gone,
+};
+
+static void
+on_plugin_vanished (GDBusConnection *connection, const char *name, gpointer data)
+{
+  reap_later (data);
+}
+
+static gboolean
+check_attachment (GwAgent *self, const GwBusInfo *info, guint32 version, const char *sender, GError **error)
+{
+  GHashTableIter iter;
+  Attachment *other;
+
+  if (version != GW_BUSMSG_VERSION)
+    g_set_error (error, GW_ERROR, GW_ERROR_UNSUPPORTED, "version %u of the bus socket is not known here, only %u", version,
+                 GW_BUSMSG_VERSION);
+  else if (info->name == NULL || !gw_bus_name_is_valid (info->name))
+    g_set_error (error, GW_ERROR, GW_ERROR_INVALID, "option 'name' must have 1 to %d of a-z, A-Z, 0-9, '_' and '-'",
+                 GW_BUS_NAME_MAX);
+  else if (info->kind == NULL)
+    g_set_error_literal (error, GW_ERROR, GW_ERROR_INVALID, "option 'kind' is missing");
+  else if (!gw_options_check_text (info->kind, GW_BUS_NAME_MAX, "kind", error)
+           || (*info->device != '\0' && !gw_options_check_text (info->device, GW_BUS_TEXT_MAX, "device", error))
+           || (*info->plugin != '\0' && !gw_options_check_text (info->plugin, GW_BUS_TEXT_MAX, "plugin", error)))
+    return FALSE;
+  else if (g_hash_table_contains (self->attachments, info->name))
+    g_set_error (error, GW_ERROR, GW_ERROR_EXISTS, "a bus called '%s' is attached already: choose another name", info->name);
+  else if (g_hash_table_size (self->attachments) >= BUSES_MAX)
+    g_set_error (error, GW_ERROR, GW_ERROR_LIMIT, "%d buses are attached, more are not taken", BUSES_MAX);
+  else
+    {
+      g_hash_table_iter_init (&iter, self->attachments);
+      while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &other))
+        if (strcmp (other->owner, sender) == 0)
+          {
+            g_set_error (error, GW_ERROR, GW_ERROR_LIMIT, "this plugin has attached bus %s already: one process, one bus",
+                         gw_bus_get_name (other->bus));
+            return FALSE;
+          }
+      return TRUE;
+    }
+  return FALSE;
+}
+
+/* '-' cannot stand in an object path; names that differ in it only still get different paths. */
+static char *
+bus_path (const char *name)
+{
+  GString *path = g_string_new (GW_OBJECT_ROOT "/bus/");
+
+  for (const char *c = name; *c != '\0'; c++)
+    if (g_ascii_isalnum (*c))
+      g_string_append_c (path, *c);
+    else
+      g_string_append_printf (path, "_%02x", (guint8) *c);
+  return g_string_free (path, FALSE);
+}
+
+static gboolean
+on_attach_bus (GwDBusManager *manager,
+               GDBusMethodInvocation *invocation,
+               GUnixFDList *fds,
+               GVariant *options,
+               GwAgent *self)
+{
+  const char *sender = g_dbus_method_invocation_get_sender (invocation);
+  GwBusInfo info = { .device = "", .plugin = "" };
+  g_autoptr (GUnixFDList) out = NULL;
+  g_autofree char *path = NULL;
+  guint32 version = GW_BUSMSG_VERSION;
+  GError *error = NULL;
+  Attachment *attachment;
+  int pair[2];
+
+  if (!gw_options_check (options, &error, "name", "s", &info.name, "kind", "s", &info.kind, "device", "s", &info.device, "plugin",
+                         "s", &info.plugin, "version", "u", &version, NULL)
+      || !check_attachment (self, &info, version, sender, &error))
+    {
+      g_dbus_method_invocation_take_error (invocation, error);
+      return G_DBUS_METHOD_INVOCATION_HANDLED;
+    }
+  if (socketpair (AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
+    {
+      g_dbus_method_invocation_return_error (invocation, GW_ERROR, GW_ERROR_FAILED, "no socket for the bus: %s",
+                                             g_strerror (errno));
+      return G_DBUS_METHOD_INVOCATION_HANDLED;
+    }
+  path = bus_path (info.name);
+  attachment = g_new0 (Attachment, 1);
+  attachment->agent = self;
+  attachment->owner = g_strdup (sender);
+  attachment->bus = gw_bus_new (self->services.loop, self->services.objects, self->services.bouncer, self->services.identity, path,
+                                &info, pair[0], &bus_events, attachment);
+  attachment->watch = g_bus_watch_name_on_connection (self->services.connection, sender, G_BUS_NAME_WATCHER_FLAGS_NONE, NULL,
+                                                      on_plugin_vanished, attachment, NULL);
+  g_hash_table_insert (self->attachments, g_strdup (info.name), attachment);
+  g_message ("bus %s is attached by %s (%s)", info.name, *info.plugin != '\0' ? info.plugin : "a plugin", sender);
+  out = g_unix_fd_list_new_from_array (&pair[1], 1);
+  gw_dbus_manager_complete_attach_bus (manager, invocation, out, path, g_variant_new_handle (0));
+  return G_DBUS_METHOD_INVOCATION_HANDLED;
+}
+
+/* ---- endpoints ---- */
+
+static void
+on_endpoint_changed (gpointer data)
+{
+  GwAgent *self = data;
+
+  gw_step_queue (&self->recount);
+}
+
+static void
+on_endpoint_added (GwEndpoint *endpoint, gpointer data)
+{
+  GwAgent *self = data;
+
+  /* While the roster loads there is none yet to hand on; those are shown right after. */
+  if (self->roster != NULL)
+    g_hash_table_insert (self->endpoints, endpoint,
+                         gw_endpoint_service_new (self->roster, endpoint, on_endpoint_changed, self));
+}
+
+static void
+on_endpoint_removed (GwEndpoint *endpoint, gpointer data)
+{
+  GwAgent *self = data;
+
+  g_hash_table_remove (self->endpoints, endpoint);
+}
+
+static const GwRosterListener roster_listener = { on_endpoint_added, on_endpoint_removed };
+
+static void
+recount (gpointer data)
+{
+  GwAgent *self = data;
+  g_autoptr (GHashTable) counts = g_hash_table_new (g_str_hash, g_str_equal);
+  g_autoptr (GList) all = gw_roster_list (self->roster);
+  GVariantBuilder builder;
+  GHashTableIter iter;
+  gpointer state, n;
+
+  for (GList *l = all; l != NULL; l = l->next)
+    {
+      gpointer key = (gpointer) gw_endpoint_get_state (l->data);
+
+      n = g_hash_table_lookup (counts, key);
+      g_hash_table_insert (counts, key, GUINT_TO_POINTER (GPOINTER_TO_UINT (n) + 1));
+    }
+  g_variant_builder_init (&builder, G_VARIANT_TYPE ("a{su}"));
+  g_hash_table_iter_init (&iter, counts);
+  while (g_hash_table_iter_next (&iter, &state, &n))
+    g_variant_builder_add (&builder, "{su}", state, GPOINTER_TO_UINT (n));
+  gw_dbus_manager_set_endpoint_counts (self->manager, g_variant_builder_end (&builder));
+  gw_policy_service_count (self->policy_service, self->roster);
+}
+
+/* ---- Manager ---- */
+
+static void
+show_figures (gpointer data)
+{
+  GwAgent *self = data;
+  GwSpoolStats stats;
+
+  gw_spool_get_stats (self->services.spool, &stats);
+  gw_dbus_manager_set_spool_bytes (self->manager, stats.sum.bytes);
+  gw_dbus_manager_set_reports_acknowledged (self->manager, stats.sum.stored);
+  gw_dbus_manager_set_reports_delivered (self->manager, stats.sum.acked);
+  gw_dbus_manager_set_clock_valid (self->manager, gw_services_clock_is_valid (&self->services));
+  gw_timer_arm (&self->figures, FIGURES_PERIOD_USEC);
+}
+
+gboolean
+gw_agent_reload (GwAgent *self, GError **error)
+{
+  g_autoptr (GwConfig) config = gw_config_load (self->config_path, error);
+  GwPolicySet *policies;
+
+  if (config == NULL)
+    return FALSE;
+  policies = gw_policy_set_load ((const char *const *) config->policy_dirs, error);
+  if (policies == NULL)
+    return FALSE;
+  gw_config_free (self->services.config);
+  self->services.config = g_steal_pointer (&config);
+  gw_policy_set_free (self->services.policies);
+  self->services.policies = policies;
+  gw_policy_service_reload (self->policy_service);
+  gw_roster_reconsider (self->roster);
+  gw_step_queue (&self->recount);
+  return TRUE;
+}
+
+static gboolean
+on_reload (GwDBusManager *manager, GDBusMethodInvocation *invocation, GwAgent *self)
+{
+  GError *error = NULL;
+
+  if (gw_agent_reload (self, &error))
+    gw_dbus_manager_complete_reload (manager, invocation);
+  else
+    g_dbus_method_invocation_take_error (invocation, error);
+  return G_DBUS_METHOD_INVOCATION_HANDLED;
+}
+
+static void
+add_text (GVariantBuilder *builder, const char *key, const char *value)
+{
+  if (value != NULL && *value != '\0')
+    g_variant_builder_add (builder, "{sv}", key, g_variant_new_string (value));
+}
+
+static void
+explain_endpoint (GwAgent *self, GwDBusManager *manager, GDBusMethodInvocation *invocation, GwEndpoint *endpoint)
+{
+  const GwEndpointRecord *record = gw_endpoint_get_record (endpoint);
+  GwCourier *courier = gw_endpoint_get_courier (endpoint);
+  GwPresence presence = gw_endpoint_get_presence (endpoint);
+  const char *reason = gw_endpoint_get_reason (endpoint), *remedy = gw_endpoint_get_remedy (endpoint);
+  GwSpoolCounters counters;
+  GVariantBuilder details;
+  GwEndpointLabels labels;
+
+  gw_endpoint_get_labels (endpoint, &labels);
+  gw_spool_get_counters (self->services.spool, record->kid, &counters);
+  g_variant_builder_init (&details, G_VARIANT_TYPE ("a{sv}"));
+  add_text (&details, "key-id", gw_endpoint_get_id (endpoint));
+  add_text (&details, "lifecycle", gw_lifecycle_to_string (record->lifecycle));
+  add_text (&details, "presence", gw_presence_to_string (presence));
+  add_text (&details, "manifest", labels.manifest);
+  add_text (&details, "batch", record->batch);
+  add_text (&details, "policy", record->policy);
+  if (courier != NULL)
+    {
+      add_text (&details, "uplink", gw_courier_get_state (courier));
+      add_text (&details, "uplink-error", gw_courier_get_reason (courier));
+    }
+  g_variant_builder_add (&details, "{sv}", "spooled", g_variant_new_uint64 (counters.queued));
+  if (*reason == '\0' && presence == GW_PRESENCE_ABSENT)
+    {
+      reason = "it is on no bus";
+      remedy = "plug it in; if it is, look at `gangwayctl status` whether its bus is attached";
+    }
+  else if (*reason == '\0' && presence == GW_PRESENCE_ATTACHED)
+    {
+      reason = "a device on the bus says it is this endpoint, but has not proven it";
+      remedy = "wait a minute; then power-cycle the device, and look at the bus's Nodes for the reason";
+    }
+  else if (*reason == '\0')
+    reason = presence == GW_PRESENCE_ONLINE ? "it is connected to its broker in its own name" : "it is on its way";
+  gw_dbus_manager_complete_explain (manager, invocation, gw_endpoint_get_state (endpoint), reason, remedy,
+                                    g_variant_builder_end (&details));
+}
+
+/* A chip that only the inventory may know. */
+static gboolean
+explain_chip (GwAgent *self, GwDBusManager *manager, GDBusMethodInvocation *invocation, const char *id, GError **error)
+{
+  g_autoptr (GwAdmission) admission = NULL;
+  guint8 kid[GW_KEY_ID_LEN];
+  GVariantBuilder details;
+
+  if (!gw_key_id_parse (id, kid))
+    return FALSE;
+  g_clear_error (error);
+  admission = gw_inventory_decide (self->services.inventory, kid, self->services.policies, error);
+  if (admission == NULL)
+    return FALSE;
+  g_variant_builder_init (&details, G_VARIANT_TYPE ("a{sv}"));
+  add_text (&details, "key-id", id);
+  add_text (&details, "manifest", admission->manifest);
+  add_text (&details, "batch", admission->batch);
+  add_text (&details, "policy", admission->policy);
+  if (!admission->in_manifest)
+    gw_dbus_manager_complete_explain (manager, invocation, "unknown", admission->reason, admission->remedy,
+                                      g_variant_builder_end (&details));
+  else
+    gw_dbus_manager_complete_explain (
+        manager, invocation, "absent", admission->reason != NULL ? admission->reason : "it has never been seen on a bus of this gateway",
+        admission->remedy != NULL ? admission->remedy : "plug it in", g_variant_builder_end (&details));
+  return TRUE;
+}
+
+static gboolean
+on_explain (GwDBusManager *manager, GDBusMethodInvocation *invocation, const char *text, GwAgent *self)
+{
+  GError *error = NULL;
+  GwEndpoint *endpoint = gw_roster_find (self->roster, text, &error);
+
+  if (endpoint != NULL)
+    explain_endpoint (self, manager, invocation, endpoint);
+  else if (!explain_chip (self, manager, invocation, text, &error))
+    g_dbus_method_invocation_take_error (invocation, error);
+  return G_DBUS_METHOD_INVOCATION_HANDLED;
+}
+
+/* ---- making it ---- */
+
+static char *
+to_pem (GBytes *der)
+{
+  gnutls_datum_t in = { (guint8 *) g_bytes_get_data (der, NULL), (guint) g_bytes_get_size (der) }, out = { NULL, 0 };
+  char *pem;
+
+  if (gnutls_pem_base64_encode2 ("CERTIFICATE", &in, &out) < 0)
+    return g_strdup ("");
+  pem = g_strndup ((char *) out.data, out.size);
+  gnutls_free (out.data);
+  return pem;
+}
+
+static gboolean
+open_storage (GwAgent *self, GError **error)
+{
+  g_autofree char *damage = NULL, *inventory_damage = NULL, *spool_dir = NULL;
+  GwSpoolLimits limits = { .max_bytes = self->services.config->spool_max_bytes };
+
+  if (g_mkdir_with_parents (self->state_dir, 0700) < 0)
+    {
+      g_set_error (error, GW_ERROR, GW_ERROR_STORAGE, "the state folder %s cannot be made: %s", self->state_dir, g_strerror (errno));
+      return FALSE;
+    }
+  self->services.db = gw_db_open (self->state_dir, &damage, error);
+  if (self->services.db == NULL)
+    return FALSE;
+  if (damage != NULL)
+    g_warning ("%s", damage);
+  self->db_writer = gw_db_writer_open (self->state_dir, error);
+  if (self->db_writer == NULL)
+    return FALSE;
+  self->services.writer = gw_writer_new (&gw_db_writer_store, self->db_writer);
+  spool_dir = g_build_filename (self->state_dir, "spool", NULL);
+  self->services.spool = gw_spool_open (spool_dir, &limits, self->services.writer, error);
+  if (self->services.spool == NULL)
+    return FALSE;
+  self->services.inventory
+      = gw_inventory_open (self->state_dir, self->services.config->manifest_trust_dir, &inventory_damage, error);
+  if (inventory_damage != NULL)
+    g_warning ("%s", inventory_damage);
+  return self->services.inventory != NULL;
+}
+
+static gboolean
+open_keys (GwAgent *self, GError **error)
+{
+  g_autofree char *dir = g_build_filename (self->state_dir, "ca", NULL);
+  GwCaOptions options = { .dir = dir, .gateway_id = gw_db_get_gateway_id (self->services.db), .clock = self->clock };
+
+  self->services.ca = gw_ca_open (&options, error);
+  if (self->services.ca == NULL)
+    return FALSE;
+  self->services.issuer = gw_ca_issuer_new (self->services.ca);
+  self->services.identity = gw_channel_identity_new (gw_ca_get_credentials (self->services.ca), error);
+  return self->services.identity != NULL;
+}
+
+static void
+export_root (GwAgent *self)
+{
+  g_autofree char *pem = to_pem (gw_ca_get_certificate (self->services.ca));
+
+  self->root = gw_dbus_object_skeleton_new (GW_OBJECT_ROOT);
+  self->manager = gw_dbus_manager_skeleton_new ();
+  g_object_set (self->manager, "version", GW_VERSION, "protocol-version", GW_BUSMSG_VERSION, "gateway-id",
+                gw_db_get_gateway_id (self->services.db), "ca-certificate", pem, "endpoint-counts", g_variant_new ("a{su}", NULL), NULL);
+  gw_bouncer_guard (self->services.bouncer, G_DBUS_INTERFACE_SKELETON (self->manager));
+  g_signal_connect (self->manager, "handle-attach-bus", G_CALLBACK (on_attach_bus), self);
+  g_signal_connect (self->manager, "handle-reload", G_CALLBACK (on_reload), self);
+  g_signal_connect (self->manager, "handle-explain", G_CALLBACK (on_explain), self);
+  gw_dbus_object_skeleton_set_manager (self->root, self->manager);
+  self->inventory_service = gw_inventory_service_new (&self->services, self->roster, self->root);
+  g_dbus_object_manager_server_export (self->services.objects, G_DBUS_OBJECT_SKELETON (self->root));
+}
+
+static gboolean
+load_roster (GwAgent *self, GError **error)
+{
+  g_autoptr (GList) all = NULL;
+
+  self->roster = gw_roster_new (&self->services, &roster_listener, self, error);
+  if (self->roster == NULL)
+    return FALSE;
+  all = gw_roster_list (self->roster);
+  for (GList *l = all; l != NULL; l = l->next)
+    on_endpoint_added (l->data, self);
+  return TRUE;
+}
+
+GwAgent *
+gw_agent_new (GDBusConnection *connection, const GwAgentOptions *options, GError **error)
+{
+  g_autoptr (GwAgent) self = g_new0 (GwAgent, 1);
+
+  self->state_dir = g_strdup (options->state_dir);
+  self->config_path = g_strdup (options->config_path);
+  self->attachments = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify) attachment_free);
+  self->endpoints = g_hash_table_new_full (NULL, NULL, NULL, (GDestroyNotify) gw_endpoint_service_free);
+  self->clock = gw_clock_new_real ();
+  self->services.loop = gw_loop_new (NULL, self->clock);
+  self->services.connection = g_object_ref (connection);
+  self->services.objects = g_dbus_object_manager_server_new (GW_OBJECT_ROOT);
+  gw_timer_init (&self->figures, self->services.loop, show_figures, self);
+  gw_step_init (&self->recount, self->services.loop, recount, self);
+  self->services.bouncer = gw_bouncer_new (options->authorize, connection, error);
+  if (self->services.bouncer == NULL)
+    return NULL;
+  self->services.config = gw_config_load (self->config_path, error);
+  if (self->services.config == NULL)
+    return NULL;
+  self->services.policies = gw_policy_set_load ((const char *const *) self->services.config->policy_dirs, error);
+  if (self->services.policies == NULL || !open_storage (self, error) || !open_keys (self, error))
+    return NULL;
+  self->services.hub = gw_uplink_hub_new (self->services.loop, options->runtime_dir, error);
+  if (self->services.hub == NULL)
+    return NULL;
+  self->policy_service = gw_policy_service_new (&self->services);
+  if (!load_roster (self, error))
+    return NULL;
+  export_root (self);
+  recount (self);
+  show_figures (self);
+  g_dbus_object_manager_server_set_connection (self->services.objects, connection);
+  return g_steal_pointer (&self);
+}
+
+static void
+stop_services (GwAgent *self)
+{
+  GwServices *services = &self->services;
+
+  if (services->writer != NULL)
+    gw_writer_stop (services->writer);
+  g_clear_pointer (&self->roster, gw_roster_free);
+  g_clear_pointer (&services->hub, gw_uplink_hub_free);
+  g_clear_pointer (&services->identity, gw_channel_identity_unref);
+  g_clear_pointer (&services->issuer, gw_issuer_free);
+  g_clear_pointer (&services->ca, gw_ca_free);
+  g_clear_pointer (&services->inventory, gw_inventory_free);
+  g_clear_pointer (&services->spool, gw_spool_free);
+  g_clear_pointer (&services->writer, gw_writer_free);
+  g_clear_pointer (&self->db_writer, gw_db_writer_free);
+  g_clear_pointer (&services->db, gw_db_free);
+  g_clear_pointer (&services->policies, gw_policy_set_free);
+  g_clear_pointer (&services->config, gw_config_free);
+}
+
+void
+gw_agent_free (GwAgent *self)
+{
+  if (self->services.objects != NULL)
+    g_dbus_object_manager_server_set_connection (self->services.objects, NULL);
+  g_hash_table_unref (self->attachments);
+  g_hash_table_unref (self->endpoints);
+  g_clear_pointer (&self->inventory_service, gw_inventory_service_free);
+  g_clear_pointer (&self->policy_service, gw_policy_service_free);
+  if (self->manager != NULL)
+    g_signal_handlers_disconnect_by_data (self->manager, self);
+  gw_timer_disarm (&self->figures);
+  gw_step_cancel (&self->recount);
+  stop_services (self);
+  g_clear_object (&self->manager);
+  g_clear_object (&self->root);
+  g_clear_object (&self->services.bouncer);
+  g_clear_object (&self->services.objects);
+  g_clear_object (&self->services.connection);
+  g_clear_pointer (&self->services.loop, gw_loop_free);
+  g_clear_pointer (&self->clock, gw_clock_unref);
+  g_free (self->state_dir);
+  g_free (self->config_path);
+  g_free (self);
+}

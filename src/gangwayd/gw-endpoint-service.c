@@ -1,0 +1,419 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * See gw-endpoint-service.h. Changes are gathered and shown in one idle turn, counters at most once a second, so that a storm of events
+ * costs one PropertiesChanged an object.
+ */
+
+#include "config.h"
+
+#include "gw-endpoint-service.h"
+
+#include <string.h>
+
+#include "gw-dbus.h"
+#include "gw-error.h"
+#include "gw-job.h"
+#include "gw-options.h"
+
+#define IDENTIFY_MSEC 5000
+#define COUNTERS_PERIOD_USEC G_USEC_PER_SEC
+/* Hex digits of the key id in the object path. */
+#define PATH_DIGITS 16
+
+struct _GwEndpointService
+{
+  const GwServices *services;
+  GwRoster *roster;
+  GwEndpoint *endpoint;
+  GwDBusObjectSkeleton *object;
+  GwDBusEndpoint *skeleton;
+  char *path;
+  void (*changed) (gpointer data);
+  gpointer changed_data;
+  GwStep show;
+  GwTimer counters;
+  GwJob *job;
+  gulong job_cancel;
+};
+
+static void
+show_counters (gpointer data)
+{
+  GwEndpointService *self = data;
+  const GwEndpointRecord *record = gw_endpoint_get_record (self->endpoint);
+  GwSpoolCounters counters;
+
+  gw_spool_get_counters (self->services->spool, record->kid, &counters);
+  gw_dbus_endpoint_set_reports_acknowledged (self->skeleton, counters.stored);
+  gw_dbus_endpoint_set_reports_delivered (self->skeleton, counters.acked);
+  gw_dbus_endpoint_set_reports_lost (self->skeleton, counters.lost);
+  gw_dbus_endpoint_set_last_seen (self->skeleton, (guint64) (record->last_seen / G_USEC_PER_SEC / 60 * 60));
+  if (gw_endpoint_get_session (self->endpoint) != NULL)
+    gw_timer_arm (&self->counters, COUNTERS_PERIOD_USEC);
+}
+
+static char *
+hex (const guint8 *octets, gsize len)
+{
+  GString *text = g_string_sized_new (2 * len);
+
+  for (gsize i = 0; i < len; i++)
+    g_string_append_printf (text, "%02x", octets[i]);
+  return g_string_free (text, FALSE);
+}
+
+static void
+show (gpointer data)
+{
+  GwEndpointService *self = data;
+  GwEndpoint *endpoint = self->endpoint;
+  const GwEndpointRecord *record = gw_endpoint_get_record (endpoint);
+  const GwIdentPuf *puf = gw_endpoint_get_puf (endpoint);
+  GwPresence presence = gw_endpoint_get_presence (endpoint);
+  g_autofree char *fingerprint = record->certificate != NULL ? hex (record->fingerprint, 32) : g_strdup ("");
+  GwEndpointLabels labels;
+
+  gw_endpoint_get_labels (endpoint, &labels);
+  g_object_set (self->skeleton, "name", gw_endpoint_get_name (endpoint), "manufacturer", labels.manufacturer, "model", labels.model,
+                "serial-number", labels.serial_number, "firmware-version", labels.firmware, "root-of-trust", labels.root_of_trust,
+                "state", gw_endpoint_get_state (endpoint), "state-reason", gw_endpoint_get_reason (endpoint), "lifecycle",
+                gw_lifecycle_to_string (record->lifecycle), "presence", gw_presence_to_string (presence), "bus",
+                gw_endpoint_get_bus (endpoint), "address", gw_endpoint_get_address (endpoint), "policy",
+                record->policy != NULL ? record->policy : "", "batch", record->batch != NULL ? record->batch : "",
+                "key-generation", record->generation, "certificate-fingerprint", fingerprint, "certificate-not-after",
+                (guint64) (record->not_after / G_USEC_PER_SEC), "connected", presence == GW_PRESENCE_ONLINE, "puf-health",
+                g_variant_new ("(buu)", puf->ok, puf->fixed, puf->max), NULL);
+  if (!gw_timer_is_armed (&self->counters))
+    show_counters (self);
+  self->changed (self->changed_data);
+}
+
+/* ---- the endpoint tells ---- */
+
+static void
+on_changed (GwEndpoint *endpoint, gpointer data)
+{
+  GwEndpointService *self = data;
+
+  gw_step_queue (&self->show);
+}
+
+static void
+end_job (GwEndpointService *self, const GError *error)
+{
+  g_autoptr (GwJob) job = g_steal_pointer (&self->job);
+
+  if (job == NULL)
+    return;
+  g_signal_handler_disconnect (gw_job_get_cancellable (job), self->job_cancel);
+  /* What the job changed is seen before its end is. */
+  gw_step_cancel (&self->show);
+  show (self);
+  g_dbus_interface_skeleton_flush (G_DBUS_INTERFACE_SKELETON (self->skeleton));
+  if (error != NULL)
+    gw_job_end_error (job, error, NULL);
+  else
+    gw_job_end (job, NULL);
+}
+
+static void
+on_settled (GwEndpoint *endpoint, const GError *error, gpointer data)
+{
+  end_job (data, error);
+}
+
+static void
+on_stage (GwEndpoint *endpoint, double progress, const char *stage, gpointer data)
+{
+  GwEndpointService *self = data;
+
+  if (self->job != NULL)
+    gw_job_set_stage (self->job, progress, stage);
+}
+
+static void
+on_reported (GwEndpoint *endpoint, GwBytes body, gpointer data)
+{
+}
+
+static void
+on_command (GwEndpoint *endpoint, const GwUplinkMessage *message, gpointer data)
+{
+}
+
+static const GwEndpointListener listener = {
+  .changed = on_changed,
+  .stage = on_stage,
+  .settled = on_settled,
+  .reported = on_reported,
+  .command = on_command,
+};
+
+/* ---- people ask ---- */
+
+static void
+on_job_cancelled (GCancellable *cancellable, gpointer data)
+{
+  GwEndpointService *self = data;
+
+  gw_endpoint_cancel_run (self->endpoint);
+}
+
+/* Starts the job of a run; NULL with the call answered. */
+static gboolean
+start_job (GwEndpointService *self, GDBusMethodInvocation *invocation, const char *kind)
+{
+  GError *error = NULL;
+
+  if (self->job != NULL)
+    {
+      g_dbus_method_invocation_return_error (invocation, GW_ERROR, GW_ERROR_BUSY, "%s works on this endpoint already",
+                                             gw_job_get_path (self->job));
+      return FALSE;
+    }
+  self->job = gw_job_start (self->services->objects, self->services->bouncer, kind, self->path, &error);
+  if (self->job == NULL)
+    {
+      g_dbus_method_invocation_take_error (invocation, error);
+      return FALSE;
+    }
+  self->job_cancel = g_signal_connect (gw_job_get_cancellable (self->job), "cancelled", G_CALLBACK (on_job_cancelled), self);
+  return TRUE;
+}
+
+static void
+on_approved (GObject *source, GAsyncResult *result, gpointer data)
+{
+  GwEndpointService *self = data;
+  g_autoptr (GError) error = NULL;
+
+  if (gw_inventory_approve_finish (self->services->inventory, result, &error))
+    gw_endpoint_onboard (self->endpoint, &error);
+  if (error != NULL)
+    end_job (self, error);
+}
+
+static gboolean
+on_onboard (GwDBusEndpoint *skeleton,
+            GDBusMethodInvocation *invocation,
+            const char *policy,
+            GVariant *options,
+            GwEndpointService *self)
+{
+  const GwEndpointRecord *record = gw_endpoint_get_record (self->endpoint);
+  g_autoptr (GError) error = NULL;
+  g_autofree char *path = NULL;
+
+  if (!gw_options_check (options, &error, NULL)
+      || (*policy != '\0' && !gw_options_check_policy (self->services->policies, policy, &error)))
+    {
+      g_dbus_method_invocation_return_gerror (invocation, error);
+      return G_DBUS_METHOD_INVOCATION_HANDLED;
+    }
+  if (!start_job (self, invocation, "onboard"))
+    return G_DBUS_METHOD_INVOCATION_HANDLED;
+  path = g_strdup (gw_job_get_path (self->job));
+  if (*policy != '\0' && g_strcmp0 (policy, record->policy) != 0)
+    gw_inventory_approve (self->services->inventory, record->kid, policy,
+                          gw_loop_realtime (self->services->loop) + self->services->config->adoption_window, on_approved, self);
+  else if (!gw_endpoint_onboard (self->endpoint, &error))
+    end_job (self, error);
+  gw_dbus_endpoint_complete_onboard (skeleton, invocation, path);
+  return G_DBUS_METHOD_INVOCATION_HANDLED;
+}
+
+static gboolean
+renew (GwEndpointService *self, GDBusMethodInvocation *invocation, GVariant *options, gboolean rekey)
+{
+  g_autoptr (GError) error = NULL;
+  g_autofree char *path = NULL;
+
+  if (!gw_options_check (options, &error, NULL))
+    {
+      g_dbus_method_invocation_return_gerror (invocation, error);
+      return G_DBUS_METHOD_INVOCATION_HANDLED;
+    }
+  if (!start_job (self, invocation, rekey ? "rekey" : "renew"))
+    return G_DBUS_METHOD_INVOCATION_HANDLED;
+  path = g_strdup (gw_job_get_path (self->job));
+  if (!gw_endpoint_renew (self->endpoint, rekey, &error))
+    end_job (self, error);
+  g_dbus_method_invocation_return_value (invocation, g_variant_new ("(o)", path));
+  return G_DBUS_METHOD_INVOCATION_HANDLED;
+}
+
+static gboolean
+on_renew (GwDBusEndpoint *skeleton, GDBusMethodInvocation *invocation, GVariant *options, GwEndpointService *self)
+{
+  return renew (self, invocation, options, FALSE);
+}
+
+static gboolean
+on_rekey (GwDBusEndpoint *skeleton, GDBusMethodInvocation *invocation, GVariant *options, GwEndpointService *self)
+{
+  return renew (self, invocation, options, TRUE);
+}
+
+typedef gboolean (*Decision) (GwEndpoint *endpoint, const char *reason, GError **error);
+
+static gboolean
+decide (GwEndpointService *self, GDBusMethodInvocation *invocation, const char *reason, Decision decision)
+{
+  g_autoptr (GError) error = NULL;
+
+  if (!gw_options_check_text (reason, GW_ENDPOINT_REASON_MAX, "reason", &error) || !decision (self->endpoint, reason, &error))
+    g_dbus_method_invocation_return_gerror (invocation, error);
+  else
+    g_dbus_method_invocation_return_value (invocation, NULL);
+  return G_DBUS_METHOD_INVOCATION_HANDLED;
+}
+
+static gboolean
+on_quarantine (GwDBusEndpoint *skeleton, GDBusMethodInvocation *invocation, const char *reason, GwEndpointService *self)
+{
+  return decide (self, invocation, reason, gw_endpoint_quarantine);
+}
+
+static gboolean
+on_revoke (GwDBusEndpoint *skeleton, GDBusMethodInvocation *invocation, const char *reason, GwEndpointService *self)
+{
+  return decide (self, invocation, reason, gw_endpoint_revoke);
+}
+
+static gboolean
+on_decommission (GwDBusEndpoint *skeleton, GDBusMethodInvocation *invocation, const char *reason, GwEndpointService *self)
+{
+  return decide (self, invocation, reason, gw_endpoint_decommission);
+}
+
+static gboolean
+on_set_name (GwDBusEndpoint *skeleton, GDBusMethodInvocation *invocation, const char *name, GwEndpointService *self)
+{
+  g_autoptr (GError) error = NULL;
+
+  if (*name != '\0' && gw_options_check_text (name, GW_ENDPOINT_NAME_MAX, "name", &error)
+      && gw_roster_name_is_taken (self->roster, name, self->endpoint))
+    g_set_error (&error, GW_ERROR, GW_ERROR_EXISTS, "another endpoint is called '%s': choose another name", name);
+  if (error != NULL)
+    {
+      g_dbus_method_invocation_return_gerror (invocation, error);
+      return G_DBUS_METHOD_INVOCATION_HANDLED;
+    }
+  gw_endpoint_set_name (self->endpoint, *name != '\0' ? name : NULL);
+  gw_dbus_endpoint_complete_set_name (skeleton, invocation);
+  return G_DBUS_METHOD_INVOCATION_HANDLED;
+}
+
+static void
+on_identified (const GwSmpResult *result, GwBytes body, const GError *error, gpointer data)
+{
+  g_autoptr (GDBusMethodInvocation) invocation = data;
+
+  if (error != NULL)
+    g_dbus_method_invocation_return_gerror (g_steal_pointer (&invocation), error);
+  else
+    g_dbus_method_invocation_return_value (g_steal_pointer (&invocation), NULL);
+}
+
+static gboolean
+on_identify (GwDBusEndpoint *skeleton, GDBusMethodInvocation *invocation, GwEndpointService *self)
+{
+  GwSession *session = gw_endpoint_get_session (self->endpoint);
+  GwIdentIdentify request = { IDENTIFY_MSEC };
+  guint8 buffer[32];
+  GwCborWriter body;
+
+  if (session == NULL)
+    {
+      g_dbus_method_invocation_return_error (invocation, GW_ERROR, GW_ERROR_OFFLINE,
+                                             "the endpoint has no proven session: plug it in first");
+      return G_DBUS_METHOD_INVOCATION_HANDLED;
+    }
+  gw_cbor_writer_init (&body, buffer, sizeof buffer);
+  gw_ident_identify_encode (&request, &body);
+  gw_session_request (session, GW_SMP_OP_WRITE, GW_SESSION_GROUP_IDENT, GW_IDENT_IDENTIFY, &body, GW_SMP_PATIENCE_NORMAL,
+                      on_identified, invocation);
+  return G_DBUS_METHOD_INVOCATION_HANDLED;
+}
+
+static void
+connect_methods (GwEndpointService *self)
+{
+  g_signal_connect (self->skeleton, "handle-onboard", G_CALLBACK (on_onboard), self);
+  g_signal_connect (self->skeleton, "handle-renew", G_CALLBACK (on_renew), self);
+  g_signal_connect (self->skeleton, "handle-rekey", G_CALLBACK (on_rekey), self);
+  g_signal_connect (self->skeleton, "handle-quarantine", G_CALLBACK (on_quarantine), self);
+  g_signal_connect (self->skeleton, "handle-revoke", G_CALLBACK (on_revoke), self);
+  g_signal_connect (self->skeleton, "handle-decommission", G_CALLBACK (on_decommission), self);
+  g_signal_connect (self->skeleton, "handle-set-name", G_CALLBACK (on_set_name), self);
+  g_signal_connect (self->skeleton, "handle-identify", G_CALLBACK (on_identify), self);
+}
+
+/* The shortest path from PATH_DIGITS on that nobody has. */
+static char *
+choose_path (GwEndpointService *self)
+{
+  GDBusObjectManager *manager = G_DBUS_OBJECT_MANAGER (self->services->objects);
+  const char *id = gw_endpoint_get_id (self->endpoint);
+
+  for (int digits = PATH_DIGITS;; digits++)
+    {
+      g_autofree char *path = g_strdup_printf (GW_OBJECT_ROOT "/endpoint/_%.*s", digits, id);
+      g_autoptr (GDBusObject) other = g_dbus_object_manager_get_object (manager, path);
+
+      if (other == NULL || digits >= (int) GW_KEY_ID_TEXT_LEN)
+        return g_steal_pointer (&path);
+    }
+}
+
+GwEndpointService *
+gw_endpoint_service_new (GwRoster *roster, GwEndpoint *endpoint, void (*changed) (gpointer data), gpointer data)
+{
+  GwEndpointService *self = g_new0 (GwEndpointService, 1);
+
+  self->services = gw_endpoint_get_services (endpoint);
+  self->roster = roster;
+  self->endpoint = endpoint;
+  self->changed = changed;
+  self->changed_data = data;
+  self->path = choose_path (self);
+  gw_step_init (&self->show, self->services->loop, show, self);
+  gw_timer_init (&self->counters, self->services->loop, show_counters, self);
+  self->skeleton = gw_dbus_endpoint_skeleton_new ();
+  gw_dbus_endpoint_set_id (self->skeleton, gw_endpoint_get_id (endpoint));
+  gw_bouncer_guard (self->services->bouncer, G_DBUS_INTERFACE_SKELETON (self->skeleton));
+  connect_methods (self);
+  show (self);
+  self->object = gw_dbus_object_skeleton_new (self->path);
+  gw_dbus_object_skeleton_set_endpoint (self->object, self->skeleton);
+  g_dbus_object_manager_server_export (self->services->objects, G_DBUS_OBJECT_SKELETON (self->object));
+  gw_endpoint_set_listener (endpoint, &listener, self);
+  return self;
+}
+
+void
+gw_endpoint_service_free (GwEndpointService *self)
+{
+  gw_endpoint_set_listener (self->endpoint, NULL, NULL);
+  gw_step_cancel (&self->show);
+  gw_timer_disarm (&self->counters);
+  if (self->job != NULL)
+    {
+      g_autoptr (GError) error = g_error_new_literal (GW_ERROR, GW_ERROR_CANCELLED, "the agent stops, or has forgotten the endpoint");
+
+      end_job (self, error);
+    }
+  g_signal_handlers_disconnect_by_data (self->skeleton, self);
+  g_dbus_object_manager_server_unexport (self->services->objects, self->path);
+  g_clear_object (&self->object);
+  g_clear_object (&self->skeleton);
+  g_free (self->path);
+  g_free (self);
+}
+
+const char *
+gw_endpoint_service_get_path (GwEndpointService *self)
+{
+  return self->path;
+}

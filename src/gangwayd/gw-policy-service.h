@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "gw-roster.h"
+
+G_BEGIN_DECLS
+
+/* The D-Bus face of the policies: one Policy object each, also for those with mistakes. */
+
+typedef struct _GwPolicyService GwPolicyService;
+
+GwPolicyService *gw_policy_service_new (const GwServices *services);
+void gw_policy_service_free (GwPolicyService *self);
+/* Shows the set that is in services->policies now. */
+void gw_policy_service_reload (GwPolicyService *self);
+/* Counts the endpoints of each policy anew. */
+void gw_policy_service_count (GwPolicyService *self, GwRoster *roster);
+
+G_END_DECLS

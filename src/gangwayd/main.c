@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* gangwayd: options, the bus name, signals. All logic is in the library. */
+
+#include "config.h"
+
+#include <locale.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+
+#include <gio/gio.h>
+#include <glib-unix.h>
+#include <systemd/sd-daemon.h>
+
+#include "gw-agent.h"
+#include "gw-error.h"
+
+#define BUS_NAME "org.gangway.Gangway1"
+
+typedef struct
+{
+  GMainLoop *loop;
+  GwAgent *agent;
+  int status;
+} Daemon;
+
+static gboolean
+on_terminate (gpointer data)
+{
+  Daemon *daemon = data;
+
+  g_main_loop_quit (daemon->loop);
+  return G_SOURCE_CONTINUE;
+}
+
+static gboolean
+on_hangup (gpointer data)
+{
+  Daemon *daemon = data;
+  g_autoptr (GError) error = NULL;
+
+  if (!gw_agent_reload (daemon->agent, &error))
+    g_warning ("the old configuration stays in force: %s", error->message);
+  return G_SOURCE_CONTINUE;
+}
+
+static void
+on_name_acquired (GDBusConnection *connection, const char *name, gpointer data)
+{
+  g_message ("%s is on the bus", name);
+  sd_notify (0, "READY=1");
+}
+
+static void
+on_name_lost (GDBusConnection *connection, const char *name, gpointer data)
+{
+  Daemon *daemon = data;
+
+  g_printerr ("gangwayd: the name %s cannot be had: is another gangwayd running, or is the bus policy not installed for this user?\n",
+              name);
+  daemon->status = EXIT_FAILURE;
+  g_main_loop_quit (daemon->loop);
+}
+
+/* Three descriptors an endpoint: as many as we may have. */
+static void
+raise_descriptor_limit (void)
+{
+  struct rlimit limit;
+
+  if (getrlimit (RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max)
+    {
+      limit.rlim_cur = limit.rlim_max;
+      setrlimit (RLIMIT_NOFILE, &limit);
+    }
+}
+
+static GDBusConnection *
+connect_bus (const char *address, GError **error)
+{
+  if (address == NULL)
+    return g_bus_get_sync (G_BUS_TYPE_SYSTEM, NULL, error);
+  return g_dbus_connection_new_for_address_sync (
+      address, G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT | G_DBUS_CONNECTION_FLAGS_MESSAGE_BUS_CONNECTION, NULL, NULL, error);
+}
+
+static int
+run (const char *address, const GwAgentOptions *options)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GDBusConnection) connection = connect_bus (address, &error);
+  g_autoptr (GMainLoop) loop = g_main_loop_new (NULL, FALSE);
+  Daemon daemon = { .loop = loop, .status = EXIT_SUCCESS };
+  guint owner;
+
+  if (connection == NULL)
+    {
+      g_printerr ("gangwayd: no connection to D-Bus: %s\n", error->message);
+      return EXIT_FAILURE;
+    }
+  g_signal_connect_swapped (connection, "closed", G_CALLBACK (g_main_loop_quit), loop);
+  g_dbus_connection_set_exit_on_close (connection, FALSE);
+  daemon.agent = gw_agent_new (connection, options, &error);
+  if (daemon.agent == NULL)
+    {
+      g_printerr ("gangwayd: cannot start: %s\n", error->message);
+      return EXIT_FAILURE;
+    }
+  g_unix_signal_add (SIGTERM, on_terminate, &daemon);
+  g_unix_signal_add (SIGINT, on_terminate, &daemon);
+  g_unix_signal_add (SIGHUP, on_hangup, &daemon);
+  owner = g_bus_own_name_on_connection (connection, BUS_NAME, G_BUS_NAME_OWNER_FLAGS_DO_NOT_QUEUE, on_name_acquired, on_name_lost,
+                                        &daemon, NULL);
+  g_main_loop_run (loop);
+  sd_notify (0, "STOPPING=1");
+  g_bus_unown_name (owner);
+  gw_agent_free (daemon.agent);
+  return daemon.status;
+}
+
+int
+main (int argc, char **argv)
+{
+  g_autofree char *bus = NULL, *state_dir = NULL, *config = NULL, *authorize = NULL;
+  gboolean version = FALSE;
+  const GOptionEntry entries[] = {
+    { "bus", 0, 0, G_OPTION_ARG_STRING, &bus, "D-Bus address (default: the system bus)", "ADDRESS" },
+    { "state-dir", 0, 0, G_OPTION_ARG_FILENAME, &state_dir, "Folder for state (default: $STATE_DIRECTORY, else " GW_STATE_DIR ")", "DIR" },
+    { "config", 0, 0, G_OPTION_ARG_FILENAME, &config, "Configuration file", "FILE" },
+    { "authorize", 0, 0, G_OPTION_ARG_STRING, &authorize, "Who may call: polkit (default), or own-uid on a private bus", "MODE" },
+    { "version", 0, 0, G_OPTION_ARG_NONE, &version, "Print the version", NULL },
+    { NULL },
+  };
+  g_autoptr (GOptionContext) context = g_option_context_new ("- take field-bus endpoints to their broker");
+  g_autoptr (GError) error = NULL;
+  GwAgentOptions options = { .authorize = GW_BOUNCER_POLKIT };
+
+  setlocale (LC_ALL, "");
+  g_option_context_add_main_entries (context, entries, NULL);
+  if (!g_option_context_parse (context, &argc, &argv, &error))
+    {
+      g_printerr ("gangwayd: %s; see --help\n", error->message);
+      return 2;
+    }
+  if (version)
+    {
+      g_print ("gangwayd %s\n", GW_VERSION);
+      return EXIT_SUCCESS;
+    }
+  if (authorize != NULL && !gw_bouncer_mode_from_string (authorize, &options.authorize))
+    {
+      g_printerr ("gangwayd: --authorize takes polkit or own-uid, not '%s'\n", authorize);
+      return 2;
+    }
+  raise_descriptor_limit ();
+  options.state_dir = state_dir != NULL ? state_dir : g_getenv ("STATE_DIRECTORY") ?: GW_STATE_DIR;
+  options.config_path = config;
+  options.runtime_dir = g_getenv ("RUNTIME_DIRECTORY");
+  return run (bus, &options);
+}
