@@ -51,7 +51,8 @@ class Lab:
         """client=False for a test that plays the agent itself: it could not answer its own client."""
         conf = self.path("bus.conf")
         write_config(conf, self.address, self.binary("dbus", f"{NAME}.conf"))
-        self.daemon = self.supervisor.start("dbus-daemon", ["dbus-daemon", "--nofork", "--nopidfile", "--config-file", conf])
+        self.daemon = self.supervisor.start("dbus-daemon", ["dbus-daemon", "--nofork", "--nopidfile", "--config-file", conf],
+                                             restart=True)
         wait("the private bus", lambda: os.path.exists(self.path("bus.socket")))
         if client:
             self.bus = Client(self.address)
@@ -95,10 +96,10 @@ class Lab:
         self.subscriber = Subscriber(self.supervisor, self.broker)
         self.subscriber.ready(self.broker)
 
-    def start_sim(self):
+    def start_sim(self, restart=False):
         argv = [self.binary("src", "simulator", "gangway-sim"), "--endpoints", str(self.endpoints), "--dir", self.ports,
                 "--seed", str(self.seed), "--control", self.path("sim.socket"), *self.sim_args]
-        self.sim = self.supervisor.start("gangway-sim", argv, env={"ASAN_OPTIONS": ASAN})
+        self.sim = self.supervisor.start("gangway-sim", argv, env={"ASAN_OPTIONS": ASAN}, restart=restart)
         wait("the simulated chips", lambda: os.path.exists(os.path.join(self.ports, "chips.csv"))
              and os.path.exists(self.path("sim.socket")) or not self.sim.alive, 30)
         if not self.sim.alive:
@@ -203,18 +204,24 @@ class Lab:
         """Reports that endpoints saw acknowledged: the set of (endpoint, boot, sequence), by the simulator's own record."""
         return acknowledged(self.control("acknowledged", timeout=30))
 
+    def pending(self):
+        """Reports that endpoints still hold."""
+        return sum(e.get("pending", 0) for e in self.control("status", timeout=30)["endpoints"])
+
     def drained(self, timeout=5.0):
-        """Waits until all that was acknowledged has arrived, at most `timeout`; returns (R, D, lost)."""
-        acked = self.acknowledged()
+        """After production was stopped: waits until endpoints hold nothing and all that was acknowledged to them has
+        arrived, at most `timeout`. Returns (R, D, lost): counts, and the list of those of R that are not in D."""
         deadline = time.monotonic() + timeout
         while True:
+            pending = self.pending()
+            acked = self.acknowledged()
             seen = self.subscriber.read().deliveries
             lost = [key for key in acked if key not in seen]
-            if not lost or time.monotonic() > deadline:
+            if not (lost or pending) or time.monotonic() > deadline:
                 return len(acked), len(seen), lost
+            before = len(seen)
             try:
-                wait("deliveries", lambda before=len(seen): self.subscriber.distinct() > before,
-                     min(1.0, max(0.05, deadline - time.monotonic())))
+                wait("more deliveries", lambda: self.subscriber.distinct() > before, 0.25)
             except Timeout:
                 pass
 

@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""`./run demo`: a gateway at work on private, unprivileged parts, with a live table.
+
+Simulated chips are plugged into ptys; each is proven, onboarded and publishing to a real Mosquitto in its own name,
+without a hand being lifted. Everything is supervised, so any of it may be killed. At the end production stops and what
+was acknowledged to the endpoints is compared with what an independent subscriber saw.
+"""
+import argparse
+import os
+import shutil
+import signal
+import sys
+import time
+
+from gi.repository import GLib
+
+from bus import NAME, Client
+from lab import Lab, acknowledged
+from supervisor import Timeout, wait
+
+REFRESH_S = 0.5
+PLAIN_S = 5.0
+DRAIN_S = 5.0
+
+
+class Screen:
+    """A table redrawn in place on a terminal; on anything else, a line now and then."""
+
+    def __init__(self, out=sys.stdout):
+        self.out, self.tty = out, out.isatty()
+        self.drawn = 0
+        self.last_plain = 0.0
+
+    def say(self, text=""):
+        self.clear()
+        self.out.write(text + "\n")
+        self.out.flush()
+
+    def clear(self):
+        if self.drawn:
+            self.out.write(f"\x1b[{self.drawn}A\x1b[J")
+            self.drawn = 0
+
+    def draw(self, lines):
+        size = shutil.get_terminal_size()
+        self.clear()
+        if len(lines) > size.lines - 2:
+            keep = max(2, size.lines - 4)
+            lines = lines[:keep] + [f"... and {len(lines) - keep - 1} more", lines[-1]]
+        self.out.write("".join(line[:size.columns - 1] + "\n" for line in lines))
+        self.out.flush()
+        self.drawn = len(lines)
+
+
+class Demo:
+    def __init__(self, args):
+        self.args = args
+        self.lab = Lab(endpoints=args.endpoints, build=args.build)
+        self.screen = Screen()
+        self.began = time.monotonic()
+        self.stopping = 0  # Ctrl-C's so far
+        self.acked = set()
+        self.objects = {}
+        self.chips = []
+
+    # Setting up
+
+    def start(self):
+        lab = self.lab
+        lab.start_bus()
+        lab.prepare()
+        lab.start_sim(restart=True)
+        lab.start_agent()
+        lab.start_broker()
+        self.chips = lab.chips()
+        for n in range(lab.endpoints):
+            lab.start_plugin(n)
+        for what, done in (("the manifest's import", lab.import_manifest()), ("the batch", lab.add_batch(lab.ids()))):
+            if not done[0]:
+                raise RuntimeError(f"{what} failed: {done[2]}")
+
+    def tell_how_to_reach(self):
+        address = self.lab.address
+        ctl = os.path.relpath(self.lab.binary("src", "gangwayctl", "gangwayctl"))
+        self.screen.say(f"""Gangway demo: {self.args.endpoints} endpoints, each on its own serial line; broker mqtts://localhost:{self.lab.broker.port}.
+From another terminal:
+  busctl --address={address} tree {NAME}
+  {ctl} --bus={address} list
+  or once: export DBUS_SYSTEM_BUS_ADDRESS={address}
+Kill what you like (pids: {', '.join(f'{p.name} {p.pid}' for p in self.core())}); it comes back within a second.
+Pull a plug: echo 'unplug 0' | socat - UNIX:{self.lab.path('sim.socket')}   (help: gangway-sim --help)
+Folder: {self.lab.folder}
+""")
+
+    def core(self):
+        lab = self.lab
+        return [p for p in (lab.agent, lab.broker.process, lab.sim, lab.plugins.get(0)) if p]
+
+    # The table
+
+    def refresh(self):
+        """Reads everything anew; whatever is being restarted just now keeps what was known of it."""
+        lab = self.lab
+        if lab.bus.connection.is_closed():
+            try:
+                lab.bus = Client(lab.address)
+            except GLib.Error:
+                return
+        if lab.bus.owner:
+            lab.bus.refresh()
+            if lab.bus.objects:
+                self.objects = lab.bus.objects
+        else:
+            self.objects = {}
+        try:
+            self.acked |= acknowledged(lab.control("acknowledged", timeout=5))
+        except (OSError, ValueError, AssertionError):
+            pass
+        lab.subscriber.read()
+
+    def endpoints(self):
+        key = f"{NAME}.Endpoint"
+        return {o[key]["Id"]: o[key] for o in self.objects.values() if key in o}
+
+    def online(self):
+        known = self.endpoints()
+        return sum(known.get(chip["key_id"], {}).get("State") == "online" for chip in self.chips)
+
+    def counts(self):
+        acked, seen = {}, {}
+        for endpoint, _boot, _q in self.acked:
+            acked[endpoint] = acked.get(endpoint, 0) + 1
+        for endpoint, _boot, _q in self.lab.subscriber.deliveries:
+            seen[endpoint] = seen.get(endpoint, 0) + 1
+        return acked, seen
+
+    def table(self):
+        known = self.endpoints()
+        acked, seen = self.counts()
+        lines = [f"{'LINE':<8} {'ENDPOINT':<17} {'SERIAL NO.':<14} {'STATE':<11} {'ACKED':>6} {'ARRIVED':>7}  WHY"]
+        for n, chip in enumerate(self.chips):
+            key_id = chip["key_id"]
+            e = known.get(key_id, {})
+            lines.append(f"{'ttyGW' + str(n):<8} {key_id[:16]:<17} {chip['serial_number']:<14} {e.get('State', '-'):<11} "
+                         f"{acked.get(key_id, 0):>6} {seen.get(key_id, 0):>7}  {e.get('StateReason', '')}".rstrip())
+        for key_id, e in known.items():
+            if key_id not in {c["key_id"] for c in self.chips}:
+                lines.append(f"{'?':<8} {key_id[:16]:<17} {e.get('SerialNumber', ''):<14} {e.get('State', '-'):<11} "
+                             f"{acked.get(key_id, 0):>6} {seen.get(key_id, 0):>7}  {e.get('StateReason', '')}".rstrip())
+        lines.append(self.summary())
+        return lines
+
+    def summary(self):
+        agent = "" if self.objects else "; the agent is away"
+        return (f"{time.monotonic() - self.began:5.0f} s: {self.online()} of {self.args.endpoints} online, "
+                f"{len(self.acked)} reports acknowledged, {len(self.lab.subscriber.deliveries)} arrived{agent}")
+
+    def show(self, force=False):
+        self.refresh()
+        if self.screen.tty:
+            self.screen.draw(self.table())
+        elif force:
+            self.screen.say("\n".join(self.table()))
+        elif time.monotonic() - self.screen.last_plain >= PLAIN_S:
+            self.screen.last_plain = time.monotonic()
+            self.screen.say(self.summary())
+
+    # The whole
+
+    def pause(self, seconds):
+        try:
+            wait("the time to pass", lambda: self.stopping, seconds)
+        except Timeout:
+            pass
+
+    def interrupted(self, *_args):
+        self.stopping += 1
+        if self.stopping > 1:
+            raise KeyboardInterrupt
+
+    def run(self):
+        self.start()
+        self.tell_how_to_reach()
+        self.show(force=True)
+        end = time.monotonic() + self.args.seconds if self.args.seconds else None
+        while not self.stopping and (end is None or time.monotonic() < end):
+            self.pause(min(REFRESH_S, max(0.01, end - time.monotonic())) if end else REFRESH_S)
+            self.show()
+        self.refresh()
+        online = self.online()
+        self.stopping = max(self.stopping, 1)
+        lost, delivered = self.drain()
+        self.show(force=True)
+        self.screen.drawn = 0
+        return online, len(self.acked), delivered, lost
+
+    def drain(self):
+        """Production stops; then all that was acknowledged has DRAIN_S to arrive."""
+        try:
+            self.lab.control("stop all")
+            self.lab.drained(DRAIN_S)
+        except (OSError, ValueError, AssertionError) as error:
+            self.screen.say(f"demo: the simulator does not answer: {error}")
+        self.refresh()
+        seen = self.lab.subscriber.deliveries
+        return sum(key not in seen for key in self.acked), len(seen)
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="./run demo", description=__doc__.split("\n\n", maxsplit=1)[0])
+    parser.add_argument("--endpoints", type=int, default=4, metavar="N", help="number of endpoints (default 4)")
+    parser.add_argument("--seconds", type=float, default=0, metavar="S", help="end after S seconds (default: at Ctrl-C)")
+    parser.add_argument("--build", default="build", help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.endpoints < 1:
+        parser.error("--endpoints must be at least 1")
+    demo = Demo(args)
+    signal.signal(signal.SIGINT, demo.interrupted)
+    signal.signal(signal.SIGTERM, demo.interrupted)
+    failed = True
+    try:
+        online, reports, delivered, lost = demo.run()
+        failed = online != args.endpoints or lost > 0
+    except KeyboardInterrupt:
+        demo.screen.say("demo: interrupted")
+        return 130
+    except (AssertionError, RuntimeError, GLib.Error) as error:
+        demo.screen.say(f"demo: {error}")
+        return 1
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            demo.lab.close(failed=failed)
+        except AssertionError as error:
+            failed = True
+            demo.screen.say(f"demo: {error}")
+    print(f"demo: endpoints={args.endpoints} online={online} reports={reports} delivered={delivered} lost={lost}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

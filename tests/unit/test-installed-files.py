@@ -1,0 +1,102 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Units, polkit and example files against what they must agree with."""
+import glob
+import os
+import re
+import subprocess
+import tempfile
+import unittest
+import xml.etree.ElementTree as ET
+
+import tap
+
+SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BUILD = os.environ["GANGWAY_BUILD"]
+EXPOSURE_MAX = 20  # of systemd-analyze security, in tenths
+
+
+def read(*parts):
+    with open(os.path.join(*parts), encoding="utf-8") as f:
+        return f.read()
+
+
+class Units(unittest.TestCase):
+    def folder(self):
+        """The units with programs that exist here in place of those to be installed."""
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        for name in ("gangwayd.service", "gangway-serial@.service"):
+            text = re.sub(r"^ExecStart=\S+", "ExecStart=/bin/true", read(BUILD, "systemd", name), flags=re.M)
+            with open(os.path.join(folder.name, name), "w", encoding="utf-8") as f:
+                f.write(text)
+        return folder.name
+
+    def check(self, *args):
+        done = subprocess.run(["systemd-analyze", *args], capture_output=True, text=True, check=False,
+                              env={**os.environ, "SYSTEMD_LOG_LEVEL": "warning"})
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        return done.stdout + done.stderr
+
+    def test_units_are_well_formed(self):
+        folder = self.folder()
+        for name in ("gangwayd.service", "gangway-serial@ttyS1.service"):
+            text = self.check("verify", "--man=no", "--recursive-errors=no", os.path.join(folder, name))
+            self.assertNotRegex(text, r"gangway\S*\.service:\d+:")
+
+    def test_units_are_sandboxed(self):
+        folder = self.folder()
+        for name in ("gangwayd.service", "gangway-serial@.service"):
+            self.check("security", "--offline=true", f"--threshold={EXPOSURE_MAX}", os.path.join(folder, name))
+
+    def test_every_protection_has_a_reason(self):
+        """A comment stands above each group of lines in [Service]."""
+        for name in ("gangwayd.service", "gangway-serial@.service"):
+            section = read(BUILD, "systemd", name).split("[Service]")[1].split("[Install]")[0]
+            for group in section.strip().split("\n\n")[1:]:
+                self.assertTrue(group.lstrip().startswith("#"), group)
+
+
+class Polkit(unittest.TestCase):
+    def setUp(self):
+        root = ET.parse(os.path.join(SOURCE, "data", "org.gangway.gangway1.policy")).getroot()
+        self.actions = {a.get("id"): {d.tag: d.text for d in a.find("defaults")} for a in root.iter("action")}
+
+    def test_actions_are_those_of_the_interfaces(self):
+        used = set()
+        for path in glob.glob(os.path.join(SOURCE, "dbus", "*.xml")):
+            for method in ET.parse(path).getroot().iter("method"):
+                names = [a.get("value") for a in method.iter("annotation")
+                         if a.get("name") == "org.gangway.Gangway1.Action"]
+                self.assertEqual(len(names), 1, f"{path}: {method.get('name')} needs exactly one action")
+                used.add(names[0])
+        self.assertEqual(used, set(self.actions))
+
+    def test_only_looking_is_free(self):
+        for action, defaults in self.actions.items():
+            free = {"allow_any", "allow_inactive", "allow_active"} == {k for k, v in defaults.items() if v == "yes"}
+            self.assertEqual(free, action.endswith(".view"), action)
+            if not free:
+                self.assertNotIn("yes", defaults.values(), action)
+                self.assertNotEqual(defaults["allow_any"], "auth_admin_keep", action)
+
+    def test_the_rule_grants_one_action_to_one_user(self):
+        text = re.sub(r"//.*", "", read(BUILD, "data", "org.gangway.gangway1.rules"))
+        self.assertEqual(re.findall(r"org\.gangway\.gangway1\.[a-z-]+", text), ["org.gangway.gangway1.attach-bus"])
+        self.assertEqual(text.count("polkit.Result.YES"), 1)
+        self.assertIn('subject.user == "gangway-bus"', text)
+        self.assertNotIn("@", text)
+
+
+class Udev(unittest.TestCase):
+    def test_no_port_is_taken_by_itself(self):
+        lines = [line for line in read(SOURCE, "data", "60-gangway.rules").splitlines()
+                 if line and not line.startswith("#")]
+        guard = lines.index('ENV{ID_GANGWAY}!="1", GOTO="gangway_end"')
+        self.assertLess(guard, next(i for i, line in enumerate(lines) if "SYSTEMD_WANTS" in line))
+        for line in read(SOURCE, "data", "gangway-ports.rules.example").splitlines():
+            self.assertTrue(not line or line.startswith("#"), line)
+
+
+if __name__ == "__main__":
+    tap.main()
