@@ -13,7 +13,8 @@
  * Kept in inventory.db (gw-inventory-db.h). Look-ups are synchronous reads on the main thread (tens of microseconds).
  * Changes run one after the other in a worker thread with its own connection; their callbacks come on the main context that was
  * the thread default at the call. Everything is all-or-nothing: an error or a kill -9 leaves the inventory as it was.
- * Descriptors passed in are borrowed for the call: duplicated inside.
+ * Descriptors passed in are borrowed for the call: duplicated inside. A callback must call its finish function; both may still
+ * come after gw_inventory_free (with CANCELLED), which finish then does not touch.
  */
 typedef struct _GwInventory GwInventory;
 

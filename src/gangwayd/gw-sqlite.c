@@ -336,6 +336,15 @@ try_open (const char *path, const GwSqliteSchema *schema, int *status, GError **
   return NULL;
 }
 
+/* Sorting a million rows takes temporary files (unlinked while in use). They belong on the disk that the state is on:
+ * /tmp may be memory, and a gateway's /var/tmp is often not there. SQLite has one setting a process for it. */
+static void
+use_temp_dir (const char *dir)
+{
+  if (!sqlite3_temp_directory)
+    sqlite3_temp_directory = sqlite3_mprintf ("%s", dir);
+}
+
 GwSqlite *
 gw_sqlite_open_reader (const char *dir, const GwSqliteSchema *schema, char **damage, GError **error)
 {
@@ -347,6 +356,7 @@ gw_sqlite_open_reader (const char *dir, const GwSqliteSchema *schema, char **dam
 
   if (damage)
     *damage = NULL;
+  use_temp_dir (dir);
   self = try_open (path, schema, &status, &first);
   if (self || !is_damage (status))
     {
