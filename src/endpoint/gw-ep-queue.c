@@ -299,6 +299,8 @@ gw_ep_queue_answered (GwEp *ep, GwBytes body, uint64_t now)
       ep->stats.reports_acked++;
       self->refusals = 0;
       self->hold_until = 0;
+      if (ep->config->acknowledged != NULL)
+        ep->config->acknowledged (ep->config->data, head.q, head.command == GW_DATA_EVENT);
       return;
     }
   /* Not taken: it stays the first, and the gateway is given time. */

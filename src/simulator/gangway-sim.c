@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* gangway-sim: virtual endpoints on pseudo-terminals. Options, then the loop. */
+
+#include <glib-unix.h>
+#include <locale.h>
+#include <sys/resource.h>
+
+#include "gw-sim-control.h"
+
+typedef struct
+{
+  int endpoints, foreign, mtu, sign_delay;
+  char *folder, *control, *seed, *sram, *keys, *ctl, *rate;
+  char *manufacturer, *model, *firmware;
+  double noise, temperature, years;
+  char **rest;
+} Arguments;
+
+static const char summary[]
+    = "Virtual endpoints, each with a PUF, on a pseudo-terminal of its own: DIR/ttyGW0 and so on. "
+      "DIR/chips.csv lists them\n"
+      "as the vendor's manifest would; DIR/state is their flash, so a second run with the same folder finds "
+      "the same\n"
+      "chips. With --control a socket takes commands, a line each, and answers in JSON; --ctl sends one.";
+
+/* Every port takes a descriptor; the usual soft limit of 1,024 is for programs that use select(). */
+static void
+raise_descriptor_limit (void)
+{
+  struct rlimit limit;
+
+  if (getrlimit (RLIMIT_NOFILE, &limit) == 0)
+    {
+      limit.rlim_cur = limit.rlim_max;
+      setrlimit (RLIMIT_NOFILE, &limit);
+    }
+}
+
+static gboolean
+parse_arguments (int *argc, char ***argv, Arguments *a, GError **error)
+{
+  const GOptionEntry entries[] = {
+    { "endpoints", 'n', 0, G_OPTION_ARG_INT, &a->endpoints, "Endpoints to begin with (1)", "N" },
+    { "dir", 'd', 0, G_OPTION_ARG_FILENAME, &a->folder, "Folder of links, chips.csv and state (required)",
+      "DIR" },
+    { "control", 'c', 0, G_OPTION_ARG_FILENAME, &a->control, "Take commands on this socket", "PATH" },
+    { "ctl", 0, 0, G_OPTION_ARG_FILENAME, &a->ctl, "Send COMMAND to the simulator at this socket", "PATH" },
+    { "seed", 's', 0, G_OPTION_ARG_STRING, &a->seed, "The same text gives the same chips (gangway)", "TEXT" },
+    { "sram", 0, 0, G_OPTION_ARG_FILENAME, &a->sram, "Chips from the readouts (*.bin) in this folder",
+      "DIR" },
+    { "rate", 'r', 0, G_OPTION_ARG_STRING, &a->rate, "Reports a second and endpoint (1), or max", "R" },
+    { "foreign", 0, 0, G_OPTION_ARG_INT, &a->foreign, "More endpoints, not in chips.csv (0)", "N" },
+    { "sign-delay", 0, 0, G_OPTION_ARG_INT, &a->sign_delay, "Milliseconds a K_tls signature takes (0)",
+      "MS" },
+    { "manufacturer", 0, 0, G_OPTION_ARG_STRING, &a->manufacturer, "At most 24 octets (Gangway)", "TEXT" },
+    { "model", 0, 0, G_OPTION_ARG_STRING, &a->model, "At most 24 octets (SIM-1)", "TEXT" },
+    { "firmware", 0, 0, G_OPTION_ARG_STRING, &a->firmware, "At most 24 octets (1.0.0)", "TEXT" },
+    { "mtu", 0, 0, G_OPTION_ARG_INT, &a->mtu, "Largest datagram, octets (512)", "N" },
+    { "noise", 0, 0, G_OPTION_ARG_DOUBLE, &a->noise, "PUF model: noise against mismatch (0.10)", "SIGMA" },
+    { "temperature", 0, 0, G_OPTION_ARG_DOUBLE, &a->temperature, "PUF model: degrees Celsius (25)", "T" },
+    { "years", 0, 0, G_OPTION_ARG_DOUBLE, &a->years, "PUF model: years of ageing (0)", "Y" },
+    { "reveal-keys", 0, 0, G_OPTION_ARG_FILENAME, &a->keys,
+      "Write all private scalars to FILE: for tests that look for them elsewhere", "FILE" },
+    { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_STRING_ARRAY, &a->rest, NULL, "[COMMAND..]" },
+    { NULL },
+  };
+  g_autoptr (GOptionContext) context = g_option_context_new (NULL);
+  g_autofree char *commands = gw_sim_command_help ();
+  g_autofree char *description = g_strconcat ("Commands:\n", commands, NULL);
+
+  g_option_context_set_summary (context, summary);
+  g_option_context_set_description (context, description);
+  g_option_context_add_main_entries (context, entries, NULL);
+  return g_option_context_parse (context, argc, argv, error);
+}
+
+static gboolean
+parse_rate (const char *text, double *rate)
+{
+  char *end;
+
+  if (g_str_equal (text, "max"))
+    {
+      *rate = GW_SIM_RATE_MAX;
+      return TRUE;
+    }
+  *rate = g_ascii_strtod (text, &end);
+  return end != text && *end == '\0' && *rate >= 0 && *rate <= 10000;
+}
+
+static gboolean
+on_signal (gpointer data)
+{
+  g_main_loop_quit (data);
+  return G_SOURCE_CONTINUE;
+}
+
+typedef struct
+{
+  GwSim *sim;
+  GMainLoop *main_loop;
+} Running;
+
+static void
+after_command (gpointer data)
+{
+  Running *running = data;
+
+  if (gw_sim_is_done (running->sim))
+    g_main_loop_quit (running->main_loop);
+}
+
+static gboolean
+run (const Arguments *a, const GwSimOptions *options, GError **error)
+{
+  g_autoptr (GwClock) clock = gw_clock_new_real ();
+  g_autoptr (GwLoop) loop = gw_loop_new (NULL, clock);
+  g_autoptr (GMainLoop) main_loop = g_main_loop_new (NULL, FALSE);
+  g_autoptr (GwSim) sim = gw_sim_new (loop, options, error);
+  g_autoptr (GwSimControl) control = NULL;
+  Running running = { sim, main_loop };
+  guint term, interrupt;
+
+  if (!sim || (a->keys && !gw_sim_reveal (sim, a->keys, error)))
+    return FALSE;
+  if (a->control)
+    {
+      control = gw_sim_control_new (sim, a->control, after_command, &running, error);
+      if (!control)
+        return FALSE;
+    }
+  term = g_unix_signal_add (SIGTERM, on_signal, main_loop);
+  interrupt = g_unix_signal_add (SIGINT, on_signal, main_loop);
+  g_main_loop_run (main_loop);
+  g_source_remove (term);
+  g_source_remove (interrupt);
+  return TRUE;
+}
+
+int
+main (int argc, char **argv)
+{
+  Arguments a = { .endpoints = 1, .noise = 0.10, .temperature = 25 };
+  GwSimOptions options;
+  g_autoptr (GError) error = NULL;
+
+  setlocale (LC_ALL, "");
+  if (!parse_arguments (&argc, &argv, &a, &error))
+    {
+      g_printerr ("gangway-sim: %s\n", error->message);
+      return 2;
+    }
+  if (a.ctl && a.rest)
+    return gw_sim_control_client (a.ctl, a.rest);
+  options = (GwSimOptions){
+    .n_endpoints = a.endpoints,
+    .n_foreign = a.foreign,
+    .folder = a.folder,
+    .seed = a.seed ? a.seed : "gangway",
+    .sram = a.sram,
+    .manufacturer = a.manufacturer ? a.manufacturer : "Gangway",
+    .model = a.model ? a.model : "SIM-1",
+    .firmware = a.firmware ? a.firmware : "1.0.0",
+    .mtu = a.mtu,
+    .sign_delay_ms = a.sign_delay,
+    .puf = { .noise = a.noise, .temperature = a.temperature, .years = a.years },
+  };
+  if (!a.folder || a.ctl || a.rest || a.endpoints < 0 || a.foreign < 0 || a.mtu < 0 || a.mtu > G_MAXUINT16
+      || a.sign_delay < 0 || !parse_rate (a.rate ? a.rate : "1", &options.rate))
+    {
+      g_printerr (
+          "gangway-sim: --dir is needed, numbers must be sensible, commands need --ctl; see --help\n");
+      return 2;
+    }
+  raise_descriptor_limit ();
+  if (!run (&a, &options, &error))
+    {
+      g_printerr ("gangway-sim: %s\n", error->message);
+      return 1;
+    }
+  return 0;
+}

@@ -1,0 +1,508 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The command lines. Each command stands in one table with its usage; most act on one port's endpoint or on
+ * all of them. */
+
+#include <errno.h>
+#include <string.h>
+
+#include "gw-sim-private.h"
+
+typedef struct
+{
+  GwSim *sim;
+  char **args; /* what follows the command's name */
+  guint n_args;
+  json_t *answer; /* an object, to add to */
+} Call;
+
+/* What a command does to one port; `endpoint` is NULL on an empty one. */
+typedef gboolean (*PortFunc) (Call *call, GwSimPort *port, GwSimEndpoint *endpoint, GError **error);
+typedef gboolean (*CallFunc) (Call *call, GError **error);
+
+typedef struct
+{
+  const char *name, *usage, *help;
+  guint n_args;     /* at least; the target counts */
+  PortFunc on_port; /* the first argument says which; "all" too */
+  CallFunc on_call;
+} Command;
+
+G_GNUC_PRINTF (2, 3)
+static gboolean
+refuse (GError **error, const char *format, ...)
+{
+  va_list args;
+
+  va_start (args, format);
+  if (error)
+    *error = g_error_new_valist (G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, format, args);
+  va_end (args);
+  return FALSE;
+}
+
+static gboolean
+parse_number (const char *text, double min, double max, double *value, GError **error)
+{
+  char *end;
+
+  errno = 0;
+  *value = g_ascii_strtod (text, &end);
+  if (errno != 0 || end == text || *end != '\0' || !(*value >= min && *value <= max))
+    return refuse (error, "'%s' is not a number from %g to %g", text, min, max);
+  return TRUE;
+}
+
+static GwSimPort *
+find_port (Call *call, const char *text, GError **error)
+{
+  guint64 index;
+
+  if (!g_ascii_string_to_unsigned (text, 10, 0, GW_SIM_PORTS_MAX, &index, NULL)
+      || index >= call->sim->ports->len)
+    {
+      refuse (error, "There is no port '%s'; there are 0 to %d", text, (int)call->sim->ports->len - 1);
+      return NULL;
+    }
+  return call->sim->ports->pdata[index];
+}
+
+static gboolean
+need_endpoint (const GwSimPort *port, const GwSimEndpoint *endpoint, GError **error)
+{
+  return endpoint ? TRUE : refuse (error, "There is no endpoint on %s", gw_sim_port_link (port));
+}
+
+/* ---- Looking ---- */
+
+static json_t *
+describe_port (GwSimPort *port, guint index)
+{
+  GwSimEndpoint *endpoint = gw_sim_port_get_endpoint (port);
+  json_t *status = endpoint ? gw_sim_endpoint_status (endpoint) : json_object ();
+
+  json_object_set_new (status, "port", json_integer (index));
+  json_object_set_new (status, "line", gw_sim_port_status (port));
+  return status;
+}
+
+static gboolean
+do_status (Call *call, GError **error)
+{
+  json_t *list = json_array ();
+
+  json_object_set_new (call->answer, "endpoints", list);
+  if (call->n_args > 0)
+    {
+      GwSimPort *port = find_port (call, call->args[0], error);
+
+      if (!port)
+        return FALSE;
+      json_array_append_new (list, describe_port (port, g_ascii_strtoull (call->args[0], NULL, 10)));
+      return TRUE;
+    }
+  for (guint i = 0; i < call->sim->ports->len; i++)
+    json_array_append_new (list, describe_port (call->sim->ports->pdata[i], i));
+  return TRUE;
+}
+
+static gboolean
+do_acknowledged (Call *call, GError **error)
+{
+  json_t *list = json_array ();
+
+  for (guint i = 0; i < call->sim->endpoints->len; i++)
+    json_array_append_new (list, gw_sim_endpoint_acknowledged (call->sim->endpoints->pdata[i]));
+  json_object_set_new (call->answer, "endpoints", list);
+  return TRUE;
+}
+
+/* ---- Power and cables ---- */
+
+static gboolean
+do_power (Call *call, GwSimPort *port, GwSimEndpoint *endpoint, GError **error)
+{
+  if (!need_endpoint (port, endpoint, error))
+    return FALSE;
+  if (g_str_equal (call->args[1], "off"))
+    {
+      gw_sim_endpoint_power_off (endpoint);
+      return TRUE;
+    }
+  if (!g_str_equal (call->args[1], "on"))
+    return refuse (error, "Power is 'on' or 'off', not '%s'", call->args[1]);
+  return gw_sim_endpoint_power_on (endpoint, error);
+}
+
+static gboolean
+do_power_cycle (Call *call, GwSimPort *port, GwSimEndpoint *endpoint, GError **error)
+{
+  if (!need_endpoint (port, endpoint, error))
+    return FALSE;
+  gw_sim_endpoint_power_off (endpoint);
+  return gw_sim_endpoint_power_on (endpoint, error);
+}
+
+static gboolean
+do_unplug (Call *call, GwSimPort *port, GwSimEndpoint *endpoint, GError **error)
+{
+  if (call->n_args > 1 && !g_str_equal (call->args[1], "powered"))
+    return refuse (error, "After the port may stand 'powered', not '%s'", call->args[1]);
+  if (endpoint && call->n_args < 2)
+    gw_sim_endpoint_power_off (endpoint);
+  gw_sim_port_unplug (port);
+  return TRUE;
+}
+
+static gboolean
+do_replug (Call *call, GwSimPort *port, GwSimEndpoint *endpoint, GError **error)
+{
+  if (!gw_sim_port_plug (port, error))
+    return FALSE;
+  return endpoint ? gw_sim_endpoint_power_on (endpoint, error) : TRUE;
+}
+
+static gboolean
+do_move (Call *call, GError **error)
+{
+  GwSimPort *from = find_port (call, call->args[0], error), *to;
+  GwSimEndpoint *endpoint = from ? gw_sim_port_get_endpoint (from) : NULL;
+  gboolean powered = call->n_args > 2 && g_str_equal (call->args[2], "powered");
+
+  if (!from || !need_endpoint (from, endpoint, error))
+    return FALSE;
+  to = g_str_equal (call->args[1], "new") ? gw_sim_add_port (call->sim, error)
+                                          : find_port (call, call->args[1], error);
+  if (!to)
+    return FALSE;
+  if (gw_sim_port_get_endpoint (to))
+    return refuse (error, "%s has an endpoint already", gw_sim_port_link (to));
+  if (!powered)
+    gw_sim_endpoint_power_off (endpoint);
+  gw_sim_port_set_endpoint (from, NULL);
+  gw_sim_port_set_endpoint (to, endpoint);
+  return powered ? TRUE : gw_sim_endpoint_power_on (endpoint, error);
+}
+
+static gboolean
+do_clone (Call *call, GError **error)
+{
+  GwSimPort *port = find_port (call, call->args[0], error);
+  GwSimEndpoint *endpoint = port ? gw_sim_port_get_endpoint (port) : NULL;
+
+  if (!port || !need_endpoint (port, endpoint, error) || !gw_sim_add_clone (call->sim, endpoint, error))
+    return FALSE;
+  json_object_set_new (call->answer, "port", json_integer (call->sim->ports->len - 1));
+  return TRUE;
+}
+
+static gboolean
+do_foreign (Call *call, GError **error)
+{
+  if (!gw_sim_add_endpoint (call->sim, "foreign", call->sim->n_foreign++, error))
+    return FALSE;
+  json_object_set_new (call->answer, "port", json_integer (call->sim->ports->len - 1));
+  return TRUE;
+}
+
+/* ---- Disturbances ---- */
+
+static gboolean
+do_drop (Call *call, GwSimPort *port, GwSimEndpoint *endpoint, GError **error)
+{
+  double share;
+
+  if (!parse_number (call->args[1], 0, 1, &share, error))
+    return FALSE;
+  gw_sim_port_set_drop (port, share);
+  return TRUE;
+}
+
+static gboolean
+do_corrupt (Call *call, GwSimPort *port, GwSimEndpoint *endpoint, GError **error)
+{
+  double share;
+
+  if (!parse_number (call->args[1], 0, 1, &share, error))
+    return FALSE;
+  gw_sim_port_set_corrupt (port, share);
+  return TRUE;
+}
+
+static gboolean
+do_garbage (Call *call, GwSimPort *port, GwSimEndpoint *endpoint, GError **error)
+{
+  double n;
+  g_autofree guint8 *octets = NULL;
+
+  if (!parse_number (call->args[1], 1, GW_SIM_PORT_QUEUE_MAX, &n, error))
+    return FALSE;
+  octets = g_malloc (n);
+  for (gsize i = 0; i < n; i++)
+    octets[i] = g_random_int ();
+  return gw_sim_port_write (port, octets, n)
+             ? TRUE
+             : refuse (error, "%s takes nothing now", gw_sim_port_link (port));
+}
+
+static gboolean
+do_sign_delay (Call *call, GwSimPort *port, GwSimEndpoint *endpoint, GError **error)
+{
+  double ms;
+
+  if (!parse_number (call->args[1], 0, 3600000, &ms, error) || !need_endpoint (port, endpoint, error))
+    return FALSE;
+  gw_sim_endpoint_set_sign_delay (endpoint, ms);
+  return TRUE;
+}
+
+static gboolean
+do_hang (Call *call, GwSimPort *port, GwSimEndpoint *endpoint, GError **error)
+{
+  if (!need_endpoint (port, endpoint, error))
+    return FALSE;
+  gw_sim_endpoint_set_hanging (endpoint, TRUE);
+  return TRUE;
+}
+
+static gboolean
+do_resume (Call *call, GwSimPort *port, GwSimEndpoint *endpoint, GError **error)
+{
+  if (!need_endpoint (port, endpoint, error))
+    return FALSE;
+  gw_sim_endpoint_set_hanging (endpoint, FALSE);
+  return TRUE;
+}
+
+static gboolean
+do_lie (Call *call, GwSimPort *port, GwSimEndpoint *endpoint, GError **error)
+{
+  GwSimLie lie;
+
+  if (!need_endpoint (port, endpoint, error))
+    return FALSE;
+  if (!gw_sim_lie_parse (call->args[1], &lie))
+    return refuse (error, "A lie is lengths, sequence, cbor, key-id, hello or off, not '%s'", call->args[1]);
+  gw_sim_endpoint_set_lie (endpoint, lie);
+  return TRUE;
+}
+
+static gboolean
+do_model (Call *call, GwSimPort *port, GwSimEndpoint *endpoint, GError **error)
+{
+  GwSimPufModel model = call->sim->puf_model;
+
+  if (!need_endpoint (port, endpoint, error) || !parse_number (call->args[1], 0, 100, &model.noise, error))
+    return FALSE;
+  if (call->n_args > 2 && !parse_number (call->args[2], -100, 200, &model.temperature, error))
+    return FALSE;
+  if (call->n_args > 3 && !parse_number (call->args[3], 0, 100, &model.years, error))
+    return FALSE;
+  gw_sim_endpoint_set_model (endpoint, &model);
+  return TRUE;
+}
+
+static gboolean
+do_button (Call *call, GwSimPort *port, GwSimEndpoint *endpoint, GError **error)
+{
+  gboolean pressed = g_str_equal (call->args[1], "press");
+
+  if (!need_endpoint (port, endpoint, error))
+    return FALSE;
+  if (!pressed && !g_str_equal (call->args[1], "release"))
+    return refuse (error, "A button is 'press'ed or 'release'd, not '%s'", call->args[1]);
+  gw_sim_endpoint_set_button (endpoint, pressed);
+  return TRUE;
+}
+
+static gboolean
+do_factory_reset (Call *call, GwSimPort *port, GwSimEndpoint *endpoint, GError **error)
+{
+  if (!need_endpoint (port, endpoint, error))
+    return FALSE;
+  return gw_sim_endpoint_factory_reset (endpoint) ? TRUE : refuse (error, "It has no power");
+}
+
+/* ---- Production ---- */
+
+static gboolean
+parse_rate (const char *text, double *rate, GError **error)
+{
+  if (g_str_equal (text, "max"))
+    {
+      *rate = GW_SIM_RATE_MAX;
+      return TRUE;
+    }
+  return parse_number (text, 0, 10000, rate, error);
+}
+
+static gboolean
+do_rate (Call *call, GwSimPort *port, GwSimEndpoint *endpoint, GError **error)
+{
+  double rate;
+
+  if (!parse_rate (call->args[1], &rate, error) || !need_endpoint (port, endpoint, error))
+    return FALSE;
+  if (g_str_equal (call->args[0], "all"))
+    call->sim->rate = rate;
+  gw_sim_endpoint_set_rate (endpoint, rate);
+  return TRUE;
+}
+
+static gboolean
+do_stop (Call *call, GwSimPort *port, GwSimEndpoint *endpoint, GError **error)
+{
+  if (!need_endpoint (port, endpoint, error))
+    return FALSE;
+  gw_sim_endpoint_set_rate (endpoint, 0);
+  return TRUE;
+}
+
+static gboolean
+do_start (Call *call, GwSimPort *port, GwSimEndpoint *endpoint, GError **error)
+{
+  if (!need_endpoint (port, endpoint, error))
+    return FALSE;
+  gw_sim_endpoint_set_rate (endpoint, call->sim->rate);
+  return TRUE;
+}
+
+static gboolean
+do_event (Call *call, GwSimPort *port, GwSimEndpoint *endpoint, GError **error)
+{
+  g_autofree char *message = call->n_args > 3 ? g_strjoinv (" ", call->args + 3) : NULL;
+  double level, code;
+
+  if (!need_endpoint (port, endpoint, error) || !parse_number (call->args[1], 0, 7, &level, error)
+      || !parse_number (call->args[2], 0, G_MAXUINT32, &code, error))
+    return FALSE;
+  return gw_sim_endpoint_event (endpoint, level, code, message) ? TRUE
+                                                                : refuse (error, "It did not take the event");
+}
+
+static gboolean
+do_force (Call *call, GwSimPort *port, GwSimEndpoint *endpoint, GError **error)
+{
+  double value;
+
+  if (!need_endpoint (port, endpoint, error))
+    return FALSE;
+  if (call->n_args > 2 && !parse_number (call->args[2], -G_MAXDOUBLE, G_MAXDOUBLE, &value, error))
+    return FALSE;
+  return gw_sim_endpoint_force (endpoint, call->args[1], call->n_args > 2 ? &value : NULL)
+             ? TRUE
+             : refuse (error, "There is no such number: '%s'", call->args[1]);
+}
+
+static gboolean
+do_quit (Call *call, GError **error)
+{
+  call->sim->done = TRUE;
+  return TRUE;
+}
+
+/* ---- The table ---- */
+
+static const Command commands[] = {
+  { "status", "[PORT]", "each endpoint: key id, session, reports acknowledged, corrected cells, point values",
+    0, NULL, do_status },
+  { "acknowledged", "", "every report acknowledged since the start, as ranges by endpoint and boot", 0, NULL,
+    do_acknowledged },
+  { "rate", "PORT|all R|max", "reports a second; max: as fast as they are acknowledged", 2, do_rate, NULL },
+  { "start", "PORT|all", "produce reports at the simulator's rate", 1, do_start, NULL },
+  { "stop", "PORT|all", "produce no reports", 1, do_stop, NULL },
+  { "event", "PORT|all LEVEL CODE [TEXT..]", "send an event (syslog severity)", 3, do_event, NULL },
+  { "force", "PORT|all POINT [VALUE]", "hold a sensor at a value; without one let go", 2, do_force, NULL },
+  { "power", "PORT|all on|off", "switch the endpoint", 2, do_power, NULL },
+  { "power-cycle", "PORT|all", "off and on: a new boot, the next readout of its PUF", 1, do_power_cycle,
+    NULL },
+  { "unplug", "PORT|all [powered]", "the port vanishes; its endpoint loses power unless 'powered'", 1,
+    do_unplug, NULL },
+  { "replug", "PORT|all", "the port comes back, and power", 1, do_replug, NULL },
+  { "move", "FROM TO|new [powered]", "put the endpoint on another, empty port", 2, NULL, do_move },
+  { "clone", "PORT", "a second endpoint with the same PUF and flash, on a new port", 1, NULL, do_clone },
+  { "foreign", "", "an endpoint that chips.csv does not name, on a new port", 0, NULL, do_foreign },
+  { "drop", "PORT|all SHARE", "lose that share of frames, each way", 2, do_drop, NULL },
+  { "corrupt", "PORT|all SHARE", "damage that share of frames, each way", 2, do_corrupt, NULL },
+  { "garbage", "PORT|all N", "put N random octets on the line", 2, do_garbage, NULL },
+  { "sign-delay", "PORT|all MS", "each K_tls signature takes so long", 2, do_sign_delay, NULL },
+  { "hang", "PORT|all", "has power, does nothing", 1, do_hang, NULL },
+  { "resume", "PORT|all", "ends hang", 1, do_resume, NULL },
+  { "lie", "PORT|all lengths|sequence|cbor|key-id|hello|off", "say what is not so", 2, do_lie, NULL },
+  { "model", "PORT|all NOISE [CELSIUS [YEARS]]", "the PUF model's conditions from the next power-up on", 2,
+    do_model, NULL },
+  { "button", "PORT|all press|release", "the owner's button", 2, do_button, NULL },
+  { "factory-reset", "PORT|all", "forget owner and certificates", 1, do_factory_reset, NULL },
+  { "quit", "", "end the simulator", 0, NULL, do_quit },
+};
+
+char *
+gw_sim_command_help (void)
+{
+  GString *text = g_string_new (NULL);
+
+  for (guint i = 0; i < G_N_ELEMENTS (commands); i++)
+    {
+      g_autofree char *usage = g_strdup_printf ("%s %s", commands[i].name, commands[i].usage);
+
+      g_string_append_printf (text, "  %-36s %s\n", usage, commands[i].help);
+    }
+  return g_string_free (text, FALSE);
+}
+
+static gboolean
+run_on_ports (const Command *command, Call *call, GError **error)
+{
+  GwSimPort *port;
+
+  if (!g_str_equal (call->args[0], "all"))
+    {
+      port = find_port (call, call->args[0], error);
+      return port && command->on_port (call, port, gw_sim_port_get_endpoint (port), error);
+    }
+  /* Empty ports, from which an endpoint was moved, have nothing to be disturbed. */
+  for (guint i = 0; i < call->sim->ports->len; i++)
+    {
+      port = call->sim->ports->pdata[i];
+      if (gw_sim_port_get_endpoint (port)
+          && !command->on_port (call, port, gw_sim_port_get_endpoint (port), error))
+        return FALSE;
+    }
+  return TRUE;
+}
+
+static gboolean
+run_command (Call *call, const char *name, GError **error)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (commands); i++)
+    {
+      const Command *command = &commands[i];
+
+      if (!g_str_equal (command->name, name))
+        continue;
+      if (call->n_args < command->n_args)
+        return refuse (error, "Usage: %s %s", name, command->usage);
+      return command->on_port ? run_on_ports (command, call, error) : command->on_call (call, error);
+    }
+  return refuse (error, "There is no command '%s'; gangway-sim --help names them", name);
+}
+
+json_t *
+gw_sim_command (GwSim *self, const char *line)
+{
+  g_autoptr (GError) error = NULL;
+  g_auto (GStrv) words = NULL;
+  Call call = { .sim = self, .answer = json_object () };
+  int n = 0;
+
+  if (g_shell_parse_argv (line, &n, &words, &error))
+    {
+      call.args = words + 1;
+      call.n_args = n - 1;
+      run_command (&call, words[0], &error);
+    }
+  json_object_set_new (call.answer, "ok", json_boolean (error == NULL));
+  if (error)
+    json_object_set_new (call.answer, "error", json_string (error->message));
+  return call.answer;
+}

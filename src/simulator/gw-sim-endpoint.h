@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* One virtual endpoint: a GwEp with its platform (PUF, flash, plant, entropy, clock) and the ways to disturb
+ * it.
+ *
+ * Owned by who made it; used from the loop's thread. It is on a line while gw_sim_endpoint_set_line() gave it
+ * one, whose function it calls for every datagram it sends; that function must not call back. */
+
+#include <gio/gio.h>
+#include <jansson.h>
+#include <stdio.h>
+
+#include "gw-loop.h"
+#include "gw-sim-lie.h"
+#include "gw-sim-puf.h"
+
+typedef struct GwSimEndpoint GwSimEndpoint;
+
+/* What all endpoints of a simulator share. Strings are borrowed. */
+typedef struct
+{
+  GwLoop *loop;
+  const char *manufacturer, *model, *firmware; /* at most 24 octets each */
+  guint16 mtu;                                 /* 0: the library's default */
+} GwSimEndpointConfig;
+
+/* FALSE: the line did not take the datagram. */
+typedef gboolean (*GwSimSendFunc) (const guint8 *datagram, gsize len, gpointer data);
+
+/* Reports as fast as they are acknowledged. */
+#define GW_SIM_RATE_MAX G_MAXDOUBLE
+
+/* Takes over `puf`. Flash lies in `folder`. `seed` makes the enrolment, the plant and the lies reproducible.
+ */
+GwSimEndpoint *gw_sim_endpoint_new (const GwSimEndpointConfig *config,
+                                    const char *serial,
+                                    guint64 seed,
+                                    GwSimPuf *puf,
+                                    const char *folder,
+                                    GError **error);
+
+/* A chip with the same cells, flash and serial number. */
+GwSimEndpoint *gw_sim_endpoint_clone (const GwSimEndpoint *self, const char *folder, GError **error);
+
+void gw_sim_endpoint_free (GwSimEndpoint *self);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (GwSimEndpoint, gw_sim_endpoint_free)
+
+/* NULL: off the line. Being on the line is not having power. */
+void gw_sim_endpoint_set_line (GwSimEndpoint *self, GwSimSendFunc send, gpointer data);
+void gw_sim_endpoint_input (GwSimEndpoint *self, const guint8 *datagram, gsize len);
+
+/* Switching on fails where the chip does, for instance with a PUF too noisy. */
+gboolean gw_sim_endpoint_power_on (GwSimEndpoint *self, GError **error);
+void gw_sim_endpoint_power_off (GwSimEndpoint *self);
+
+/* Known from the first power-up on; else zeroes. */
+const guint8 *gw_sim_endpoint_key_id (const GwSimEndpoint *self);
+const char *gw_sim_endpoint_serial (const GwSimEndpoint *self);
+
+/* Disturbances. A hanging endpoint has power and does nothing. */
+void gw_sim_endpoint_set_hanging (GwSimEndpoint *self, gboolean hanging);
+void gw_sim_endpoint_set_sign_delay (GwSimEndpoint *self, guint ms);
+void gw_sim_endpoint_set_lie (GwSimEndpoint *self, GwSimLie lie);
+void gw_sim_endpoint_set_model (GwSimEndpoint *self, const GwSimPufModel *model);
+void gw_sim_endpoint_set_button (GwSimEndpoint *self, gboolean pressed);
+gboolean gw_sim_endpoint_force (GwSimEndpoint *self, const char *point, const double *value);
+
+/* Reports a second; 0 stops production. Nothing is produced without power or owner. */
+void gw_sim_endpoint_set_rate (GwSimEndpoint *self, double rate);
+gboolean gw_sim_endpoint_event (GwSimEndpoint *self, guint level, guint32 code, const char *message);
+gboolean gw_sim_endpoint_factory_reset (GwSimEndpoint *self);
+
+/* {"kid", "state", "session", "owned", "boot", "acked", ...}; the caller's. */
+json_t *gw_sim_endpoint_status (GwSimEndpoint *self);
+/* {"kid", "boots": [{"bt", "q": [[first, last], ..]}]}: every report that was acknowledged since the start.
+ */
+json_t *gw_sim_endpoint_acknowledged (const GwSimEndpoint *self);
+
+/* Writes K_id's and the first generations' private scalars, "KEY-ID KIND SCALAR" a line: for tests that look
+ * for them. */
+gboolean gw_sim_endpoint_reveal (GwSimEndpoint *self, FILE *out);
+
+/* Lets the endpoint that is running now lie about a message that is about to be encrypted. */
+void gw_sim_endpoint_tamper (guint8 *message, gsize len);

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* The simulator's inside, for its commands. */
+
+#include "gw-sim.h"
+
+struct GwSim
+{
+  GwLoop *loop;
+  char *folder, *seed, *manufacturer, *model, *firmware;
+  double rate; /* what `start` gives back */
+  guint sign_delay_ms;
+  GwSimPufModel puf_model;
+  GwSimEndpointConfig endpoint_config;
+  GPtrArray *ports;     /* of GwSimPort */
+  GPtrArray *endpoints; /* of GwSimEndpoint */
+  GPtrArray *readouts;  /* of GBytes */
+  guint n_pufs, n_listed, n_foreign;
+  GwTimer check_timer;
+  gboolean done;
+};
+
+GwSimPort *gw_sim_add_port (GwSim *self, GError **error);
+gboolean gw_sim_add_endpoint (GwSim *self, const char *kind, guint index, GError **error);
+gboolean gw_sim_add_clone (GwSim *self, const GwSimEndpoint *original, GError **error);

@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "gw-sim.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glib/gstdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "gw-sim-private.h"
+
+/* A number from the simulator's seed and a purpose, the same in every run. */
+static guint64
+derive_seed (GwSim *self, const char *purpose, guint index)
+{
+  g_autoptr (GChecksum) sum = g_checksum_new (G_CHECKSUM_SHA256);
+  g_autofree char *text = g_strdup_printf ("%s/%s/%u", self->seed, purpose, index);
+  guint8 digest[32];
+  gsize len = sizeof digest;
+  guint64 seed;
+
+  g_checksum_update (sum, (const guchar *)text, -1);
+  g_checksum_get_digest (sum, digest, &len);
+  memcpy (&seed, digest, sizeof seed);
+  return GUINT64_FROM_LE (seed);
+}
+
+/* ---- PUF sources ---- */
+
+static int
+compare_names (gconstpointer a, gconstpointer b)
+{
+  return strcmp (*(const char *const *)a, *(const char *const *)b);
+}
+
+static gboolean
+load_readouts (GwSim *self, const char *folder, GError **error)
+{
+  g_autoptr (GDir) dir = g_dir_open (folder, 0, error);
+  g_autoptr (GPtrArray) names = g_ptr_array_new_with_free_func (g_free);
+  const char *name;
+
+  if (!dir)
+    return FALSE;
+  while ((name = g_dir_read_name (dir)))
+    if (g_str_has_suffix (name, ".bin"))
+      g_ptr_array_add (names, g_strdup (name));
+  g_ptr_array_sort (names, compare_names);
+  for (guint i = 0; i < names->len; i++)
+    {
+      g_autofree char *path = g_build_filename (folder, names->pdata[i], NULL);
+      g_autoptr (GMappedFile) file = g_mapped_file_new (path, FALSE, error);
+
+      if (!file)
+        return FALSE;
+      g_ptr_array_add (self->readouts, g_mapped_file_get_bytes (file));
+    }
+  if (self->readouts->len == 0)
+    {
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND, "There is no *.bin readout in %s", folder);
+      return FALSE;
+    }
+  return TRUE;
+}
+
+/* Window `index` of the chips, one after the other: no two endpoints share a cell. */
+static GwSimPuf *
+new_puf (GwSim *self, guint64 seed, GError **error)
+{
+  guint windows = GW_SIM_PUF_READOUT / GW_SIM_PUF_WINDOW, index = self->n_pufs++;
+  GwSimPuf *puf;
+
+  if (self->readouts->len == 0)
+    return gw_sim_puf_new_model (seed, &self->puf_model);
+  if (index >= windows * self->readouts->len)
+    {
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_NO_SPACE,
+                   "The readouts hold %u chips of %u endpoints each; that is not enough for one more",
+                   self->readouts->len, windows);
+      return NULL;
+    }
+  puf = gw_sim_puf_new_readouts (self->readouts->pdata[index / windows], index % windows * GW_SIM_PUF_WINDOW);
+  if (!puf)
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, "A readout file is not a multiple of %u octets",
+                 GW_SIM_PUF_READOUT);
+  return puf;
+}
+
+/* ---- Ports and endpoints ---- */
+
+GwSimPort *
+gw_sim_add_port (GwSim *self, GError **error)
+{
+  guint index = self->ports->len;
+  g_autofree char *name = g_strdup_printf ("ttyGW%u", index),
+                  *link = g_build_filename (self->folder, name, NULL);
+  g_autoptr (GwSimPort) port = gw_sim_port_new (self->loop, link, derive_seed (self, "port", index));
+
+  if (index >= GW_SIM_PORTS_MAX)
+    {
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_NO_SPACE, "There are %u ports already", index);
+      return NULL;
+    }
+  if (!gw_sim_port_plug (port, error))
+    return NULL;
+  g_ptr_array_add (self->ports, port);
+  return g_steal_pointer (&port);
+}
+
+static char *
+state_folder (GwSim *self)
+{
+  g_autofree char *name = g_strdup_printf ("chip-%u", self->endpoints->len);
+
+  return g_build_filename (self->folder, "state", name, NULL);
+}
+
+/* Takes over the endpoint, puts it on a new port and gives it power. */
+static gboolean
+install (GwSim *self, GwSimEndpoint *endpoint, GError **error)
+{
+  GwSimPort *port = gw_sim_add_port (self, error);
+
+  g_ptr_array_add (self->endpoints, endpoint);
+  if (!port)
+    return FALSE;
+  gw_sim_port_set_endpoint (port, endpoint);
+  return gw_sim_endpoint_power_on (endpoint, error);
+}
+
+gboolean
+gw_sim_add_endpoint (GwSim *self, const char *kind, guint index, GError **error)
+{
+  guint64 seed = derive_seed (self, kind, index);
+  g_autofree char *folder = state_folder (self);
+  g_autofree char *serial = g_strdup_printf ("%c%07u", g_ascii_toupper (kind[0]), index + 1);
+  g_autoptr (GwSimEndpoint) endpoint = NULL;
+  GwSimPuf *puf = new_puf (self, seed, error);
+
+  if (!puf)
+    return FALSE;
+  endpoint = gw_sim_endpoint_new (&self->endpoint_config, serial, seed, puf, folder, error);
+  if (!endpoint)
+    return FALSE;
+  gw_sim_endpoint_set_sign_delay (endpoint, self->sign_delay_ms);
+  gw_sim_endpoint_set_rate (endpoint, self->rate);
+  return install (self, g_steal_pointer (&endpoint), error);
+}
+
+gboolean
+gw_sim_add_clone (GwSim *self, const GwSimEndpoint *original, GError **error)
+{
+  g_autofree char *folder = state_folder (self);
+  GwSimEndpoint *clone = gw_sim_endpoint_clone (original, folder, error);
+
+  return clone && install (self, clone, error);
+}
+
+/* ---- chips.csv and the keys ---- */
+
+static gboolean
+write_chips (GwSim *self, GError **error)
+{
+  g_autoptr (GString) csv = g_string_new ("key_id,manufacturer,model,serial_number\n");
+  g_autofree char *path = g_build_filename (self->folder, "chips.csv", NULL);
+
+  for (guint i = 0; i < self->n_listed; i++)
+    {
+      const GwSimEndpoint *endpoint = self->endpoints->pdata[i];
+      const guint8 *kid = gw_sim_endpoint_key_id (endpoint);
+
+      for (guint k = 0; k < 32; k++)
+        g_string_append_printf (csv, "%02x", kid[k]);
+      g_string_append_printf (csv, ",%s,%s,%s\n", self->manufacturer, self->model,
+                              gw_sim_endpoint_serial (endpoint));
+    }
+  return g_file_set_contents (path, csv->str, csv->len, error);
+}
+
+gboolean
+gw_sim_reveal (GwSim *self, const char *path, GError **error)
+{
+  int fd = open (path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  FILE *out = fd < 0 ? NULL : fdopen (fd, "w");
+  gboolean ok = out != NULL;
+
+  for (guint i = 0; i < self->endpoints->len && ok; i++)
+    ok = gw_sim_endpoint_reveal (self->endpoints->pdata[i], out);
+  if (out && fclose (out) != 0)
+    ok = FALSE;
+  if (!ok)
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_FAILED, "Cannot write the keys to %s", path);
+  return ok;
+}
+
+/* ---- Life ---- */
+
+static void
+on_check (gpointer data)
+{
+  GwSim *self = data;
+
+  for (guint i = 0; i < self->ports->len; i++)
+    gw_sim_port_check (self->ports->pdata[i]);
+  gw_timer_arm (&self->check_timer, GW_SIM_PORT_CHECK_USEC);
+}
+
+static gboolean
+populate (GwSim *self, const GwSimOptions *options, GError **error)
+{
+  if (options->sram && !load_readouts (self, options->sram, error))
+    return FALSE;
+  for (guint i = 0; i < options->n_endpoints; i++)
+    if (!gw_sim_add_endpoint (self, "sim", i, error))
+      return FALSE;
+  self->n_listed = options->n_endpoints;
+  for (guint i = 0; i < options->n_foreign; i++)
+    if (!gw_sim_add_endpoint (self, "foreign", self->n_foreign++, error))
+      return FALSE;
+  return write_chips (self, error);
+}
+
+GwSim *
+gw_sim_new (GwLoop *loop, const GwSimOptions *options, GError **error)
+{
+  g_autoptr (GwSim) self = g_new0 (GwSim, 1);
+
+  self->loop = loop;
+  self->folder = g_strdup (options->folder);
+  self->seed = g_strdup (options->seed);
+  self->manufacturer = g_strdup (options->manufacturer);
+  self->model = g_strdup (options->model);
+  self->firmware = g_strdup (options->firmware);
+  self->rate = options->rate;
+  self->sign_delay_ms = options->sign_delay_ms;
+  self->puf_model = options->puf;
+  self->endpoint_config = (GwSimEndpointConfig){
+    .loop = loop,
+    .manufacturer = self->manufacturer,
+    .model = self->model,
+    .firmware = self->firmware,
+    .mtu = options->mtu,
+  };
+  self->ports = g_ptr_array_new_with_free_func ((GDestroyNotify)gw_sim_port_free);
+  self->endpoints = g_ptr_array_new_with_free_func ((GDestroyNotify)gw_sim_endpoint_free);
+  self->readouts = g_ptr_array_new_with_free_func ((GDestroyNotify)g_bytes_unref);
+  gw_timer_init (&self->check_timer, loop, on_check, self);
+  if (g_mkdir_with_parents (self->folder, 0755) != 0)
+    {
+      int errsv = errno;
+
+      g_set_error (error, G_IO_ERROR, g_io_error_from_errno (errsv), "Cannot make %s: %s", self->folder,
+                   g_strerror (errsv));
+      return NULL;
+    }
+  if (!populate (self, options, error))
+    return NULL;
+  gw_timer_arm (&self->check_timer, 0);
+  return g_steal_pointer (&self);
+}
+
+void
+gw_sim_free (GwSim *self)
+{
+  gw_timer_disarm (&self->check_timer);
+  g_ptr_array_unref (self->ports);
+  g_ptr_array_unref (self->endpoints);
+  g_ptr_array_unref (self->readouts);
+  g_free (self->folder);
+  g_free (self->seed);
+  g_free (self->manufacturer);
+  g_free (self->model);
+  g_free (self->firmware);
+  g_free (self);
+}
+
+gboolean
+gw_sim_is_done (const GwSim *self)
+{
+  return self->done;
+}

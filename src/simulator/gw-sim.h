@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* The simulator: ports, endpoints and the commands that disturb them. One object a process; used from the
+ * loop's thread. */
+
+#include "gw-sim-endpoint.h"
+#include "gw-sim-port.h"
+
+typedef struct GwSim GwSim;
+
+/* Most ports a simulator has, those of clones and foreign endpoints included. */
+#define GW_SIM_PORTS_MAX 4096
+
+/* Strings are borrowed until gw_sim_new() returns. */
+typedef struct
+{
+  guint n_endpoints, n_foreign;
+  const char *folder; /* for the links, chips.csv and state/ */
+  const char *seed;   /* any text */
+  const char *sram;   /* folder of real readouts; NULL: the model */
+  const char *manufacturer, *model, *firmware;
+  guint mtu;
+  double rate; /* reports a second and endpoint, or GW_SIM_RATE_MAX */
+  guint sign_delay_ms;
+  GwSimPufModel puf;
+} GwSimOptions;
+
+/* Makes the ports and powers everything; writes chips.csv last. */
+GwSim *gw_sim_new (GwLoop *loop, const GwSimOptions *options, GError **error);
+void gw_sim_free (GwSim *self);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (GwSim, gw_sim_free)
+
+/* Private scalars of all endpoints to a file of mode 0600. */
+gboolean gw_sim_reveal (GwSim *self, const char *path, GError **error);
+
+/* Carries out one command line; the answer is {"ok": true, ..} or {"ok": false, "error": ".."}, the caller's.
+ */
+json_t *gw_sim_command (GwSim *self, const char *line);
+
+/* Whether `quit` was commanded. */
+gboolean gw_sim_is_done (const GwSim *self);
+
+/* The commands, a line each, for --help; the caller's. */
+char *gw_sim_command_help (void);

@@ -1,0 +1,672 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The simulator seen from the other end of its ptys, on a clock that the test moves: what a command promises
+ * is what the line shows. */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glib/gstdio.h>
+#include <poll.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "gw-frame-codec.h"
+#include "gw-link-codec.h"
+#include "gw-sim-plant.h"
+#include "gw-sim.h"
+#include "gw-status.h"
+
+typedef struct
+{
+  char *folder;
+  GwClock *clock;
+  GwLoop *loop;
+  GwSim *sim;
+} Fixture;
+
+/* One user of a port. */
+typedef struct
+{
+  guint port;
+  int fd;
+  guint64 octets_read; /* counted as the port's octets_out */
+  GwFrameDecoder decoder;
+  guint8 frame[2048];
+} Line;
+
+static void
+remove_tree (const char *path)
+{
+  g_autoptr (GDir) dir = g_dir_open (path, 0, NULL);
+  const char *name;
+
+  while (dir && (name = g_dir_read_name (dir)))
+    {
+      g_autofree char *child = g_build_filename (path, name, NULL);
+
+      if (g_file_test (child, G_FILE_TEST_IS_DIR) && !g_file_test (child, G_FILE_TEST_IS_SYMLINK))
+        remove_tree (child);
+      else
+        g_unlink (child);
+    }
+  g_rmdir (path);
+}
+
+static void
+start (Fixture *f, const char *seed, const char *sram)
+{
+  GwSimOptions options = {
+    .n_endpoints = 2,
+    .folder = f->folder,
+    .seed = seed,
+    .sram = sram,
+    .manufacturer = "Gangway",
+    .model = "SIM-1",
+    .firmware = "1.0.0",
+    .puf = GW_SIM_PUF_MODEL_DEFAULT,
+  };
+  g_autoptr (GError) error = NULL;
+
+  f->sim = gw_sim_new (f->loop, &options, &error);
+  g_assert_no_error (error);
+}
+
+static void
+set_up (Fixture *f, gconstpointer data)
+{
+  f->folder = g_dir_make_tmp ("gw-sim-XXXXXX", NULL);
+  f->clock = gw_clock_new_mock (G_USEC_PER_SEC, 1700000000 * (gint64)G_USEC_PER_SEC);
+  f->loop = gw_loop_new (NULL, f->clock);
+  start (f, "test", NULL);
+}
+
+static void
+tear_down (Fixture *f, gconstpointer data)
+{
+  gw_sim_free (f->sim);
+  gw_loop_free (f->loop);
+  gw_clock_unref (f->clock);
+  remove_tree (f->folder);
+  g_free (f->folder);
+}
+
+static void
+pass (Fixture *f, gint64 ms)
+{
+  for (gint64 t = 0; t < ms; t += 10)
+    {
+      gw_clock_advance (f->clock, 10 * 1000);
+      while (g_main_context_iteration (NULL, FALSE))
+        ;
+    }
+}
+
+static json_t *
+command (Fixture *f, const char *line)
+{
+  json_t *answer = gw_sim_command (f->sim, line);
+
+  if (!json_is_true (json_object_get (answer, "ok")))
+    g_error ("%s: %s", line, json_string_value (json_object_get (answer, "error")));
+  return answer;
+}
+
+static void
+tell (Fixture *f, const char *line)
+{
+  json_decref (command (f, line));
+}
+
+static int
+open_port (Fixture *f, guint port)
+{
+  g_autofree char *name = g_strdup_printf ("ttyGW%u", port), *path = g_build_filename (f->folder, name, NULL);
+
+  return open (path, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+}
+
+static guint64
+count_octets (Fixture *f, guint port, const char *which)
+{
+  g_autofree char *line = g_strdup_printf ("status %u", port);
+  json_t *answer = command (f, line);
+  json_t *status = json_array_get (json_object_get (answer, "endpoints"), 0);
+  guint64 n = json_integer_value (json_object_get (json_object_get (status, "line"), which));
+
+  json_decref (answer);
+  return n;
+}
+
+static void
+line_open (Fixture *f, Line *line, guint port)
+{
+  line->port = port;
+  line->fd = open_port (f, port);
+  g_assert_cmpint (line->fd, >=, 0);
+  line->octets_read = count_octets (f, port, "octets_out");
+  gw_frame_decoder_init (&line->decoder, line->frame, sizeof line->frame);
+  pass (f, 60);
+}
+
+/* The kernel carries octets across a pty when it sees fit: waits until the simulator has them. */
+static void
+line_write (Fixture *f, Line *line, const guint8 *octets, gsize len)
+{
+  guint64 goal = count_octets (f, line->port, "octets_in") + len;
+
+  g_assert_cmpint (write (line->fd, octets, len), ==, len);
+  while (count_octets (f, line->port, "octets_in") < goal)
+    g_main_context_iteration (NULL, FALSE);
+}
+
+/* FALSE once all that the simulator wrote has been read. */
+static gboolean
+line_read (Fixture *f, Line *line, guint8 *octet)
+{
+  struct pollfd fd = { .fd = line->fd, .events = POLLIN };
+
+  if (line->octets_read == count_octets (f, line->port, "octets_out"))
+    return FALSE;
+  g_assert_cmpint (poll (&fd, 1, 10000), ==, 1);
+  g_assert_cmpint (read (line->fd, octet, 1), ==, 1);
+  line->octets_read++;
+  return TRUE;
+}
+
+static void
+say_hello (Fixture *f, Line *line, guint8 seq)
+{
+  GwLinkHelloReq req = { 0 };
+  guint8 message[64], octets[GW_FRAME_ENCODED_MAX (64)];
+  GwFrame frame = { .address = GW_FRAME_ADDRESS_ALL };
+  GwCborWriter w;
+  gsize len;
+
+  gw_smp_begin (&w, message, sizeof message, GW_SMP_OP_READ, GW_SMP_GROUP_LINK, seq, GW_LINK_HELLO);
+  gw_link_hello_req_encode (&req, &w);
+  g_assert_cmpint (gw_smp_end (&w, &len), ==, GW_OK);
+  frame.info = (GwBytes){ message, len };
+  g_assert_cmpint (gw_frame_encode (&frame, octets, sizeof octets, &len), ==, GW_OK);
+  line_write (f, line, octets, len);
+}
+
+/* The next frame that is plain SMP; the endpoint's ClientHellos are passed over. */
+static gboolean
+next_smp (Fixture *f, Line *line, guint8 *message, gsize size, gsize *len)
+{
+  guint8 octet;
+
+  while (line_read (f, line, &octet))
+    {
+      GwFrame frame;
+
+      if (gw_frame_decoder_push (&line->decoder, octet, &frame) != GW_FRAME_EVENT_FRAME)
+        continue;
+      if (gw_datagram_kind (frame.info.ptr, frame.info.len) != GW_DATAGRAM_SMP_RESPONSE)
+        continue;
+      g_assert_cmpuint (frame.info.len, <=, size);
+      memcpy (message, frame.info.ptr, frame.info.len);
+      *len = frame.info.len;
+      return TRUE;
+    }
+  return FALSE;
+}
+
+/* Asks and gives the key id in hex; NULL for silence or something undecodable. */
+static char *
+ask (Fixture *f, Line *line)
+{
+  guint8 message[1024];
+  GwSmpMessage smp;
+  GwLinkHello hello;
+  GString *text;
+  gsize len;
+
+  say_hello (f, line, 9);
+  pass (f, 30);
+  if (!next_smp (f, line, message, sizeof message, &len) || gw_smp_decode (message, len, &smp) != GW_OK
+      || smp.seq != 9 || gw_link_hello_rsp_decode (smp.body, &hello) != GW_OK)
+    return NULL;
+  text = g_string_new (NULL);
+  for (guint i = 0; i < sizeof hello.kid; i++)
+    g_string_append_printf (text, "%02x", hello.kid[i]);
+  return g_string_free (text, FALSE);
+}
+
+static char *
+ask_port (Fixture *f, guint port)
+{
+  Line line;
+  char *kid;
+
+  line_open (f, &line, port);
+  kid = ask (f, &line);
+  close (line.fd);
+  pass (f, 60);
+  return kid;
+}
+
+static char *
+read_chips (Fixture *f)
+{
+  g_autofree char *path = g_build_filename (f->folder, "chips.csv", NULL);
+  char *text;
+
+  g_assert_true (g_file_get_contents (path, &text, NULL, NULL));
+  return text;
+}
+
+/* ---- Tests ---- */
+
+static void
+test_hello (Fixture *f, gconstpointer data)
+{
+  g_autofree char *chips = read_chips (f), *first = ask_port (f, 0), *second = ask_port (f, 1);
+  g_auto (GStrv) lines = g_strsplit (chips, "\n", -1);
+  g_autofree char *row0 = g_strconcat (first, ",Gangway,SIM-1,S0000001", NULL);
+  g_autofree char *row1 = g_strconcat (second, ",Gangway,SIM-1,S0000002", NULL);
+
+  g_assert_cmpstr (lines[0], ==, "key_id,manufacturer,model,serial_number");
+  g_assert_cmpstr (lines[1], ==, row0);
+  g_assert_cmpstr (lines[2], ==, row1);
+  g_assert_cmpstr (lines[3], ==, "");
+  g_assert_cmpstr (first, !=, second);
+}
+
+/* The same folder, and the same seed elsewhere, are the same chips; another seed is others. */
+static void
+test_seed (Fixture *f, gconstpointer data)
+{
+  g_autofree char *chips = read_chips (f), *again = NULL, *fresh = NULL, *other = NULL;
+  g_autofree char *state = g_build_filename (f->folder, "state", NULL);
+
+  gw_sim_free (f->sim);
+  start (f, "test", NULL);
+  again = read_chips (f);
+  g_assert_cmpstr (again, ==, chips);
+
+  gw_sim_free (f->sim);
+  remove_tree (state);
+  start (f, "test", NULL);
+  fresh = read_chips (f);
+  g_assert_cmpstr (fresh, ==, chips);
+
+  gw_sim_free (f->sim);
+  remove_tree (state);
+  start (f, "other", NULL);
+  other = read_chips (f);
+  g_assert_cmpstr (other, !=, chips);
+}
+
+static void
+test_unplug (Fixture *f, gconstpointer data)
+{
+  g_autofree char *before = NULL, *after = NULL;
+  guint8 octet;
+  gssize n;
+  Line line;
+
+  line_open (f, &line, 0);
+  before = ask (f, &line);
+  g_assert_nonnull (before);
+  tell (f, "unplug 0");
+  g_assert_cmpint (open_port (f, 0), ==, -1);
+  g_assert_cmpint (errno, ==, ENOENT);
+  do
+    n = read (line.fd, &octet, 1);
+  while (n == 1);
+  g_assert_true (n == 0 || errno == EIO);
+  close (line.fd);
+
+  tell (f, "replug 0");
+  after = ask_port (f, 0);
+  g_assert_cmpstr (after, ==, before);
+}
+
+/* What is sent while nobody listens is lost, not kept for who comes later. */
+static void
+test_nobody_listens (Fixture *f, gconstpointer data)
+{
+  guint8 octet;
+  Line line;
+
+  pass (f, 5000);
+  g_assert_cmpuint (count_octets (f, 0, "octets_out"), ==, 0);
+  line.fd = open_port (f, 0);
+  g_assert_cmpint (read (line.fd, &octet, 1), ==, -1);
+  g_assert_cmpint (errno, ==, EAGAIN);
+  close (line.fd);
+}
+
+static void
+test_power (Fixture *f, gconstpointer data)
+{
+  g_autofree char *before = NULL, *off = NULL, *after = NULL;
+  json_t *answer, *status;
+  Line line;
+
+  line_open (f, &line, 0);
+  before = ask (f, &line);
+  tell (f, "power 0 off");
+  off = ask (f, &line);
+  g_assert_null (off);
+  tell (f, "power 0 on");
+  tell (f, "power-cycle all");
+  after = ask (f, &line);
+  g_assert_cmpstr (after, ==, before);
+  close (line.fd);
+
+  answer = command (f, "status 0");
+  status = json_array_get (json_object_get (answer, "endpoints"), 0);
+  g_assert_cmpint (json_integer_value (json_object_get (status, "power_ups")), ==, 3);
+  g_assert_cmpint (json_integer_value (json_object_get (status, "fixed")), >, 40);
+  g_assert_cmpint (json_integer_value (json_object_get (status, "fixed")), <, 200);
+  json_decref (answer);
+}
+
+static void
+test_clone_and_foreign (Fixture *f, gconstpointer data)
+{
+  g_autofree char *original = ask_port (f, 1), *clone = NULL, *foreign = NULL, *chips = NULL;
+  json_t *answer = command (f, "clone 1");
+
+  g_assert_cmpint (json_integer_value (json_object_get (answer, "port")), ==, 2);
+  json_decref (answer);
+  clone = ask_port (f, 2);
+  g_assert_cmpstr (clone, ==, original);
+
+  answer = command (f, "foreign");
+  g_assert_cmpint (json_integer_value (json_object_get (answer, "port")), ==, 3);
+  json_decref (answer);
+  foreign = ask_port (f, 3);
+  chips = read_chips (f);
+  g_assert_nonnull (foreign);
+  g_assert_null (strstr (chips, foreign));
+}
+
+static void
+test_move (Fixture *f, gconstpointer data)
+{
+  g_autofree char *before = ask_port (f, 0), *old = NULL, *new = NULL;
+  json_t *answer;
+
+  tell (f, "move 0 new");
+  old = ask_port (f, 0);
+  new = ask_port (f, 2);
+  g_assert_null (old);
+  g_assert_cmpstr (new, ==, before);
+
+  answer = gw_sim_command (f->sim, "move 2 1");
+  g_assert_true (json_is_false (json_object_get (answer, "ok")));
+  json_decref (answer);
+  tell (f, "move 2 0");
+  g_free (g_steal_pointer (&new));
+  new = ask_port (f, 0);
+  g_assert_cmpstr (new, ==, before);
+}
+
+static void
+test_weather (Fixture *f, gconstpointer data)
+{
+  g_autofree char *dropped = NULL, *fine = NULL;
+  Line line;
+
+  line_open (f, &line, 0);
+  tell (f, "drop 0 1");
+  dropped = ask (f, &line);
+  g_assert_null (dropped);
+  g_assert_cmpuint (line.decoder.counters.bad_fcs, ==, 0);
+  tell (f, "drop 0 0");
+  fine = ask (f, &line);
+  g_assert_nonnull (fine);
+
+  /* The endpoint goes on sending ClientHellos; all arrive damaged now. */
+  tell (f, "corrupt all 1");
+  for (guint i = 0; i < 20; i++)
+    {
+      g_autofree char *damaged = NULL;
+
+      tell (f, "power-cycle 0");
+      damaged = ask (f, &line);
+      g_assert_null (damaged);
+    }
+  g_assert_cmpuint (line.decoder.counters.bad_fcs + line.decoder.counters.too_short
+                        + line.decoder.counters.aborted + line.decoder.counters.bad_control,
+                    >, 10);
+  close (line.fd);
+}
+
+static void
+test_hang (Fixture *f, gconstpointer data)
+{
+  g_autofree char *hanging = NULL, *back = NULL;
+  Line line;
+
+  line_open (f, &line, 0);
+  tell (f, "hang 0");
+  hanging = ask (f, &line);
+  g_assert_null (hanging);
+  tell (f, "resume 0");
+  back = ask (f, &line);
+  g_assert_nonnull (back);
+  close (line.fd);
+}
+
+static void
+test_lies (Fixture *f, gconstpointer data)
+{
+  g_autofree char *truth = NULL, *key_id = NULL, *after = NULL;
+  guint8 message[1024];
+  guint wrong = 0, unasked = 0;
+  GwSmpMessage smp;
+  GwLinkHello hello;
+  Line line;
+  gsize len;
+
+  line_open (f, &line, 0);
+  truth = ask (f, &line);
+
+  tell (f, "lie 0 key-id");
+  key_id = ask (f, &line);
+  g_assert_nonnull (key_id);
+  g_assert_cmpstr (key_id, !=, truth);
+
+  tell (f, "lie 0 sequence");
+  say_hello (f, &line, 9);
+  pass (f, 30);
+  g_assert_true (next_smp (f, &line, message, sizeof message, &len));
+  g_assert_cmpint (gw_smp_decode (message, len, &smp), ==, GW_OK);
+  g_assert_cmpuint (smp.seq, !=, 9);
+
+  tell (f, "lie 0 lengths");
+  for (guint i = 0; i < 20; i++)
+    {
+      say_hello (f, &line, 9);
+      pass (f, 30);
+      g_assert_true (next_smp (f, &line, message, sizeof message, &len));
+      wrong += gw_smp_decode (message, len, &smp) != GW_OK
+               || gw_link_hello_rsp_decode (smp.body, &hello) != GW_OK;
+    }
+  g_assert_cmpuint (wrong, ==, 20);
+
+  tell (f, "lie 0 hello");
+  pass (f, 500);
+  while (next_smp (f, &line, message, sizeof message, &len))
+    if (gw_smp_decode (message, len, &smp) == GW_OK && gw_link_hello_rsp_decode (smp.body, &hello) == GW_OK)
+      unasked++;
+  g_assert_cmpuint (unasked, >, 20);
+
+  tell (f, "lie 0 off");
+  pass (f, 30);
+  while (next_smp (f, &line, message, sizeof message, &len))
+    ;
+  after = ask (f, &line);
+  g_assert_cmpstr (after, ==, truth);
+  close (line.fd);
+}
+
+/* Readouts: made up here, 4 % of the bits differ between the two. */
+static void
+test_readouts (Fixture *f, gconstpointer data)
+{
+  g_autofree char *folder = g_build_filename (f->folder, "sram", NULL), *path = NULL, *state = NULL;
+  g_autofree guint8 *octets = g_malloc (2 * GW_SIM_PUF_READOUT);
+  g_autofree char *before = NULL;
+  g_autoptr (GRand) rand = g_rand_new_with_seed (1);
+
+  for (gsize i = 0; i < GW_SIM_PUF_READOUT; i++)
+    octets[i] = octets[i + GW_SIM_PUF_READOUT] = g_rand_int (rand);
+  for (gsize i = 0; i < 8 * GW_SIM_PUF_READOUT; i++)
+    if (g_rand_double (rand) < 0.04)
+      octets[GW_SIM_PUF_READOUT + i / 8] ^= 1 << (i % 8);
+  g_assert_cmpint (g_mkdir (folder, 0700), ==, 0);
+  path = g_build_filename (folder, "chip.bin", NULL);
+  g_assert_true (g_file_set_contents (path, (const char *)octets, 2 * GW_SIM_PUF_READOUT, NULL));
+
+  gw_sim_free (f->sim);
+  state = g_build_filename (f->folder, "state", NULL);
+  remove_tree (state);
+  start (f, "test", folder);
+  before = ask_port (f, 1);
+  g_assert_nonnull (before);
+  for (guint i = 0; i < 3; i++)
+    {
+      g_autofree char *after = NULL;
+      json_t *answer;
+
+      tell (f, "power-cycle 1");
+      after = ask_port (f, 1);
+      g_assert_cmpstr (after, ==, before);
+      answer = command (f, "status 1");
+      g_assert_cmpint (json_integer_value (json_object_get (
+                           json_array_get (json_object_get (answer, "endpoints"), 0), "fixed"))
+                           > 0,
+                       ==, i % 2 == 0);
+      json_decref (answer);
+    }
+}
+
+static void
+test_reveal (Fixture *f, gconstpointer data)
+{
+  g_autofree char *path = g_build_filename (f->folder, "keys", NULL), *text = NULL, *kid = ask_port (f, 0);
+  g_auto (GStrv) lines = NULL;
+  g_autofree char *prefix = g_strconcat (kid, " id ", NULL);
+  g_autoptr (GError) error = NULL;
+  GStatBuf info;
+
+  gw_sim_reveal (f->sim, path, &error);
+  g_assert_no_error (error);
+  g_assert_cmpint (g_stat (path, &info), ==, 0);
+  g_assert_cmpint (info.st_mode & 0777, ==, 0600);
+  g_assert_true (g_file_get_contents (path, &text, NULL, NULL));
+  lines = g_strsplit (text, "\n", -1);
+  g_assert_cmpuint (g_strv_length (lines), ==, 2 * 5 + 1);
+  g_assert_true (g_str_has_prefix (lines[0], prefix));
+  g_assert_cmpuint (strlen (lines[0]), ==, 64 + 4 + 64);
+}
+
+static void
+test_refusals (Fixture *f, gconstpointer data)
+{
+  static const char *const lines[] = { "",
+                                       "blub",
+                                       "unplug",
+                                       "unplug 7",
+                                       "unplug -1",
+                                       "unplug 0 slowly",
+                                       "drop 0 2",
+                                       "drop 0 x",
+                                       "drop 0 nan",
+                                       "lie 0 white",
+                                       "power 0 perhaps",
+                                       "rate 0 -1",
+                                       "move 0 1",
+                                       "clone all",
+                                       "status 9",
+                                       "force 0 love",
+                                       "event 0 9 1",
+                                       "button 0 push",
+                                       "garbage 0 9999999",
+                                       "status 'unfinished" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (lines); i++)
+    {
+      json_t *answer = gw_sim_command (f->sim, lines[i]);
+
+      if (!json_is_false (json_object_get (answer, "ok"))
+          || !json_is_string (json_object_get (answer, "error")))
+        g_error ("'%s' was not refused", lines[i]);
+      json_decref (answer);
+    }
+}
+
+static double
+read_point (GwSimPlant *plant, guint32 id)
+{
+  GwEpValue value;
+
+  g_assert_cmpint (gw_sim_plant_read (plant, id, &value), ==, GW_OK);
+  return value.type == GW_EP_FLOAT ? value.u.f : value.type == GW_EP_INT ? value.u.i : value.u.b;
+}
+
+/* Actuators act on sensors, limits are honest, the interlock holds. */
+static void
+test_plant (void)
+{
+  g_autoptr (GwSimPlant) plant = gw_sim_plant_new (1, 0);
+  GwEpValue value = { .type = GW_EP_FLOAT }, actual;
+  double temperature = read_point (plant, 1), held = 99;
+  const GwEpPoint *point;
+
+  for (gsize i = 0; (point = gw_sim_plant_describe (plant, i)); i++)
+    if (point->has_limits)
+      {
+        g_assert_cmpfloat (read_point (plant, point->id), >=, point->lo);
+        g_assert_cmpfloat (read_point (plant, point->id), <=, point->hi);
+      }
+
+  value.u.f = 0;
+  g_assert_cmpint (gw_sim_plant_write (plant, 4, &value, &actual), ==, GW_OK);
+  g_assert_cmpfloat (actual.u.f, ==, 0);
+  gw_sim_plant_run (plant, G_USEC_PER_SEC);
+  g_assert_cmpfloat (read_point (plant, 4), ==, 30);
+  gw_sim_plant_run (plant, 10 * G_USEC_PER_SEC);
+  g_assert_cmpfloat (read_point (plant, 3), ==, 0);
+
+  value = (GwEpValue){ .type = GW_EP_BOOL, .u.b = true };
+  g_assert_cmpint (gw_sim_plant_write (plant, 5, &value, &actual), ==, GW_OK);
+  gw_sim_plant_run (plant, 300 * (gint64)G_USEC_PER_SEC);
+  g_assert_cmpfloat (read_point (plant, 1), >, temperature + 10);
+  g_assert_cmpint (gw_sim_plant_write (plant, 8, &value, &actual), ==, GW_E_STATE);
+  g_assert_cmpint (gw_sim_plant_write (plant, 1, &value, &actual), ==, GW_E_DENIED);
+  g_assert_cmpint (gw_sim_plant_write (plant, 99, &value, &actual), ==, GW_E_NOT_FOUND);
+
+  g_assert_true (gw_sim_plant_force (plant, "temperature", &held));
+  g_assert_cmpfloat (read_point (plant, 1), ==, 99);
+  g_assert_true (gw_sim_plant_force (plant, "temperature", NULL));
+  g_assert_cmpfloat (read_point (plant, 1), <, 99);
+}
+
+#define ADD(name, func) g_test_add ("/sim/" name, Fixture, NULL, set_up, func, tear_down)
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  ADD ("hello", test_hello);
+  ADD ("seed", test_seed);
+  ADD ("unplug", test_unplug);
+  ADD ("nobody-listens", test_nobody_listens);
+  ADD ("power", test_power);
+  ADD ("clone-and-foreign", test_clone_and_foreign);
+  ADD ("move", test_move);
+  ADD ("weather", test_weather);
+  ADD ("hang", test_hang);
+  ADD ("lies", test_lies);
+  ADD ("readouts", test_readouts);
+  ADD ("reveal", test_reveal);
+  ADD ("refusals", test_refusals);
+  g_test_add_func ("/sim/plant", test_plant);
+  return g_test_run ();
+}
