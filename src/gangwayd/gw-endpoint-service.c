@@ -11,10 +11,12 @@
 
 #include <string.h>
 
+#include "gw-command.h"
 #include "gw-dbus.h"
 #include "gw-error.h"
 #include "gw-job.h"
 #include "gw-options.h"
+#include "gw-points-service.h"
 
 #define IDENTIFY_MSEC 5000
 #define COUNTERS_PERIOD_USEC G_USEC_PER_SEC
@@ -33,6 +35,8 @@ struct _GwEndpointService
   gpointer changed_data;
   GwStep show;
   GwTimer counters;
+  GwPointsService *points;
+  GwCommands *commands;
   GwJob *job;
   gulong job_cancel;
 };
@@ -135,17 +139,32 @@ on_stage (GwEndpoint *endpoint, double progress, const char *stage, gpointer dat
 static void
 on_reported (GwEndpoint *endpoint, GwBytes body, gpointer data)
 {
+  GwEndpointService *self = data;
+
+  gw_points_service_report (self->points, body);
 }
 
 static void
 on_command (GwEndpoint *endpoint, const GwUplinkMessage *message, gpointer data)
 {
+  GwEndpointService *self = data;
+
+  gw_commands_take (self->commands, message);
+}
+
+static void
+on_ready (GwEndpoint *endpoint, gpointer data)
+{
+  GwEndpointService *self = data;
+
+  gw_points_service_begin (self->points);
 }
 
 static const GwEndpointListener listener = {
   .changed = on_changed,
   .stage = on_stage,
   .settled = on_settled,
+  .ready = on_ready,
   .reported = on_reported,
   .command = on_command,
 };
@@ -387,6 +406,8 @@ gw_endpoint_service_new (GwRoster *roster, GwEndpoint *endpoint, void (*changed)
   show (self);
   self->object = gw_dbus_object_skeleton_new (self->path);
   gw_dbus_object_skeleton_set_endpoint (self->object, self->skeleton);
+  self->points = gw_points_service_new (endpoint, self->object);
+  self->commands = gw_commands_new (endpoint, gw_points_service_get_points (self->points));
   g_dbus_object_manager_server_export (self->services->objects, G_DBUS_OBJECT_SKELETON (self->object));
   gw_endpoint_set_listener (endpoint, &listener, self);
   return self;
@@ -404,6 +425,8 @@ gw_endpoint_service_free (GwEndpointService *self)
 
       end_job (self, error);
     }
+  gw_commands_free (self->commands);
+  gw_points_service_free (self->points);
   g_signal_handlers_disconnect_by_data (self->skeleton, self);
   g_dbus_object_manager_server_unexport (self->services->objects, self->path);
   g_clear_object (&self->object);

@@ -40,6 +40,7 @@ struct _GwEndpoint
 
   GwSession *session;
   gboolean surveyed;
+  gboolean told_ready;
   gboolean contradicts; /* what it said in the clear is not what it says inside the session */
   GwLinkHello hello;
   char *hello_texts[4];
@@ -293,6 +294,11 @@ connect_uplink (GwEndpoint *self, GwPolicy *policy)
   g_autoptr (GError) error = NULL;
   gint64 until = certificate_renew_at (self->record->certificate) - gw_loop_realtime (self->services->loop);
 
+  if (!self->told_ready && self->listener != NULL)
+    {
+      self->told_ready = TRUE;
+      self->listener->ready (self, self->listener_data);
+    }
   gw_timer_arm (&self->renew_timer, CLAMP (until, G_USEC_PER_SEC, RENEW_LOOK_USEC));
   if (self->courier == NULL)
     {
@@ -609,6 +615,7 @@ static void
 forget_session (GwEndpoint *self)
 {
   self->surveyed = FALSE;
+  self->told_ready = FALSE;
   self->uptime_at = 0;
   if (self->enrolment != NULL)
     gw_enrolment_cancel (g_steal_pointer (&self->enrolment));

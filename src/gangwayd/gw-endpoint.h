@@ -32,6 +32,8 @@ typedef struct
   void (*stage) (GwEndpoint *self, double progress, const char *stage, gpointer data);
   /* A run has ended: online (NULL), or why not. */
   void (*settled) (GwEndpoint *self, const GError *error, gpointer data);
+  /* It has a proven session and is ours: it can be asked. */
+  void (*ready) (GwEndpoint *self, gpointer data);
   /* A report of it is durable; its CBOR, borrowed. */
   void (*reported) (GwEndpoint *self, GwBytes body, gpointer data);
   /* A message on its command topic; untrusted. */
