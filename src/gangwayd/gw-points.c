@@ -206,7 +206,7 @@ absolute_time (GwPoints *self, const GwDataRecord *record)
 {
   double seconds = (record->has_base_time ? record->base_time : 0) + (record->has_time ? record->time : 0);
 
-  if (seconds >= GW_DATA_TIME_ABSOLUTE)
+  if (seconds >= GW_DATA_TIME_ABSOLUTE_S)
     return (gint64) (seconds * G_USEC_PER_SEC);
   return gw_loop_realtime (gw_endpoint_get_services (self->endpoint)->loop) + (gint64) (MIN (seconds, 0) * G_USEC_PER_SEC);
 }
