@@ -5,6 +5,7 @@ import getpass
 import json
 import os
 import socket
+import subprocess
 
 from supervisor import wait
 
@@ -86,6 +87,13 @@ autosave_interval 1
         return [line.split("u'", 1)[1].split("'", 1)[0] for line in self.lines()
                 if "New client connected" in line and "u'" in line]
 
+    def publish(self, topic, payload, *options):
+        """Publishes as the subscriber's identity, which may write everywhere below gangway/."""
+        done = subprocess.run(["mosquitto_pub", "-V", "5", *self.client_args(), "-q", "1", "-t", topic, "-m", payload,
+                               *options], capture_output=True, text=True, timeout=10, check=False)
+        if done.returncode != 0:
+            raise AssertionError(f"mosquitto_pub: {done.stderr}")
+
     def client_args(self):
         return ["-h", "127.0.0.1", "-p", str(self.port), "--cafile", self.authority.crt,
                 "--cert", self.user[0], "--key", self.user[1]]
@@ -104,6 +112,8 @@ class Subscriber:
                            "-F", "%t\t%p"], restart=True, may_fail=True)
         self.messages = []  # (topic, payload)
         self.deliveries = {}  # (endpoint, boot, sequence): times seen
+        self.payloads = {}  # the same: first payload seen
+        self.changed = []  # deliveries that came again with another payload, which QoS 1 does not allow
         self.offset = 0
         self.rest = b""
 
@@ -127,6 +137,8 @@ class Subscriber:
             key = delivery_of(topic, payload)
             if key:
                 self.deliveries[key] = self.deliveries.get(key, 0) + 1
+                if self.payloads.setdefault(key, payload) != payload:
+                    self.changed.append(key)
         return self
 
     def distinct(self):

@@ -39,6 +39,12 @@ class Lab:
         self.plugins = {}
         self.authority = self.vendor = None
 
+    @property
+    def sanitized(self):
+        """Whether the build is slowed down by sanitizers: limits in milliseconds are not for it."""
+        with open(os.path.join(self.build, "meson-info", "intro-buildoptions.json"), encoding="utf-8") as f:
+            return next(o["value"] for o in json.load(f) if o["name"] == "b_sanitize") != "none"
+
     def path(self, *parts):
         return os.path.join(self.folder, *parts)
 
@@ -203,6 +209,23 @@ class Lab:
     def acknowledged(self):
         """Reports that endpoints saw acknowledged: the set of (endpoint, boot, sequence), by the simulator's own record."""
         return acknowledged(self.control("acknowledged", timeout=30))
+
+    def sim_status(self, port=None):
+        """The simulator's view of one port's endpoint, or of all."""
+        found = self.control("status" if port is None else f"status {port}", timeout=30)["endpoints"]
+        return found if port is None else found[0]
+
+    def acked(self, n):
+        return self.sim_status(n)["acked"]
+
+    def wait_flow(self, n, more=2, timeout=20.0):
+        """Waits until the endpoint on port n had `more` reports acknowledged and delivered in its own name."""
+        key_id = self.sim_status(n)["kid"]
+
+        def delivered():
+            return sum(key[0] == key_id for key in self.subscriber.read().deliveries)
+        acked, seen = self.acked(n), delivered()
+        wait(f"reports of {key_id[:16]}", lambda: self.acked(n) >= acked + more and delivered() >= seen + more, timeout)
 
     def pending(self):
         """Reports that endpoints still hold."""

@@ -1,0 +1,60 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""kill -9 of agent, plugin and broker at random times under load: what was acknowledged arrives, all of it.
+
+GANGWAY_KILL_CYCLES sets the number of kills, GANGWAY_KILL_SEED repeats a run.
+"""
+import os
+import random
+import unittest
+
+import tap
+from lab import Lab
+from supervisor import Timeout, wait
+
+ENDPOINTS = 4
+CYCLES = int(os.environ.get("GANGWAY_KILL_CYCLES", "9"))
+SEED = os.environ.get("GANGWAY_KILL_SEED", str(random.SystemRandom().randrange(10**6)))
+RATE = 20  # reports a second and endpoint
+
+
+class Kill(unittest.TestCase):
+    def test_nothing_acknowledged_is_lost(self):
+        chance = random.Random(SEED)
+        print(f"# seed {SEED}, {CYCLES} kills", flush=True)
+        with Lab(endpoints=ENDPOINTS) as lab:
+            lab.start()
+            lab.wait_online()
+            lab.control(f"rate all {RATE}")
+            kills = {"agent": 0, "plugin": 0, "broker": 0}
+            for cycle in range(CYCLES):
+                # Everything dies in turn, so that no run leaves one out; when, is chance: also while it comes back.
+                self.let_run(chance.uniform(0.1, 2.5))
+                what = sorted(kills)[cycle % 3]
+                victim = {"agent": lab.agent, "plugin": lab.plugins[chance.randrange(ENDPOINTS)],
+                          "broker": lab.broker.process}[what]
+                wait(f"{what} to be there", lambda v=victim: v.alive, 5)
+                victim.kill()
+                kills[what] += 1
+            lab.wait_agent()
+            lab.wait_online(timeout=90)
+            lab.control("stop all")
+            reports, delivered, lost = lab.drained(5)
+            twice = sum(n - 1 for n in lab.subscriber.deliveries.values())
+            print(f"# {kills}: {reports} acknowledged, {delivered} delivered, {len(lost)} lost, {twice} delivered again",
+                  flush=True)
+            self.assertGreater(reports, CYCLES * ENDPOINTS)
+            self.assertEqual(lost, [], f"seed {SEED}")
+            self.assertEqual(lab.subscriber.changed, [], "what comes again is the same, octet by octet")
+
+    @staticmethod
+    def let_run(seconds):
+        """Load for a random while: the moment of the kill is the test's input."""
+        try:
+            wait("nothing", lambda: False, seconds)
+        except Timeout:
+            pass
+
+
+if __name__ == "__main__":
+    tap.main()

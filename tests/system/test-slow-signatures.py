@@ -1,0 +1,114 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Endpoints that take long to sign: nobody else waits for them, and whatever ends meanwhile ends cleanly."""
+import os
+import time
+import unittest
+
+import tap
+from bus import NAME, ROOT
+from lab import Lab
+from supervisor import Timeout, wait
+
+ENDPOINTS = int(os.environ.get("GANGWAY_SLOW_ENDPOINTS", "100"))
+DELAY_MS = 2000
+ANSWER_MS = 50
+SANITIZED_SHARE = 5  # a build with sanitizers runs a fifth of the endpoints, and its answers are not timed
+
+
+class Slow(unittest.TestCase):
+    def test_a_hundred_slow_signatures(self):
+        with Lab(endpoints=ENDPOINTS) as lab:
+            if lab.sanitized:
+                lab.endpoints = ENDPOINTS // SANITIZED_SHARE
+            lab.start()
+            lab.wait_online(timeout=180)
+            self.asked(lab, 1.0)
+            threads = self.threads(lab)
+            lab.control(f"sign-delay all {DELAY_MS}")
+            lab.control("sign-delay 0 0")
+            lab.broker.process.kill()
+            wait("the broker's restart", lambda: lab.broker.process.starts > 1 and lab.broker.process.alive, 5)
+            lab.broker.wait_ready()
+            wait("signatures under way", lambda: lab.bus.get(ROOT, "Manager", "EndpointCounts").get("online", 0)
+                 < lab.endpoints // 2)
+            lab.wait_online([lab.ids()[0]])
+            lab.wait_flow(0, more=1)
+            times = self.asked(lab, 4.0)
+            during = self.threads(lab)
+            online = lab.bus.get(ROOT, "Manager", "EndpointCounts").get("online", 0)
+            print(f"# {lab.endpoints} endpoints, {online} online meanwhile; {len(times)} calls, the longest "
+                  f"{max(times):.1f} ms; threads {threads} then {during}", flush=True)
+            self.assertLessEqual(during, threads)
+            if not lab.sanitized:
+                self.assertLess(sorted(times)[int(len(times) * 0.99)], ANSWER_MS)
+            lab.wait_online(timeout=180)
+
+    @staticmethod
+    def threads(lab):
+        return len(os.listdir(f"/proc/{lab.agent.pid}/task"))
+
+    @staticmethod
+    def asked(lab, seconds):
+        """Calls the agent again and again for a while; how long each answer took, in ms."""
+        times = []
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            begin = time.monotonic()
+            lab.bus.call(ROOT, "org.freedesktop.DBus.Properties", "Get", "(ss)", f"{NAME}.Manager", "Version")
+            times.append((time.monotonic() - begin) * 1000)
+            try:
+                wait("the next call", lambda: False, 0.01)
+            except Timeout:
+                pass
+        return times
+
+
+class Hanging(unittest.TestCase):
+    """What ends while a handshake with the broker waits for a signature."""
+
+    def setUp(self):
+        self.lab = Lab(endpoints=2)
+        try:
+            self.lab.start()
+            self.lab.wait_online()
+            self.ids = self.lab.ids()
+            self.lab.control("sign-delay 1 4000")
+            self.signatures = self.lab.sim_status(1)["signatures"]
+            self.lab.broker.process.kill()
+            wait("the broker's restart", lambda: self.lab.broker.process.starts > 1 and self.lab.broker.process.alive, 5)
+            self.lab.broker.wait_ready()
+            self.lab.wait_online([self.ids[0]])
+            wait("the other to hang", lambda: self.lab.state_of(self.ids[1]) not in ("online", None))
+        except BaseException:
+            self.lab.close(failed=True)
+            raise
+
+    def tearDown(self):
+        self.lab.close()
+
+    def test_unplugged_meanwhile(self):
+        agent = self.lab.agent.pid
+        self.lab.control("unplug 1")
+        wait("its absence", lambda: self.lab.bus.endpoints()[self.ids[1]]["Presence"] == "absent")
+        self.lab.control("sign-delay 1 0")
+        self.lab.control("replug 1")
+        self.lab.wait_online([self.ids[1]], timeout=40)
+        self.assertEqual(self.lab.agent.pid, agent)
+
+    def test_the_agent_ends_meanwhile(self):
+        self.assertEqual(self.lab.agent.stop(timeout=5), 0)
+
+    def test_a_late_signature_is_not_taken_for_a_newer_one(self):
+        agent = self.lab.agent.pid
+        # The connection is broken while the signature is under way; it comes when the next handshake already waits.
+        self.lab.broker.process.kill()
+        wait("the broker's restart", lambda: self.lab.broker.process.starts > 2 and self.lab.broker.process.alive, 5)
+        self.lab.broker.wait_ready()
+        self.lab.wait_online([self.ids[1]], timeout=60)
+        self.lab.wait_flow(1)
+        self.assertEqual(self.lab.agent.pid, agent)
+
+
+if __name__ == "__main__":
+    tap.main()
