@@ -561,6 +561,8 @@ gangway_bus_detach (GangwayBus *self)
  * gangway_bus_is_attached:
  * @self: the bus
  *
+ * The state that [signal@Gangway.Bus::attached] and [signal@Gangway.Bus::detached] tell of.
+ *
  * Returns: whether there is an agent now
  *
  * Since: 0.1
@@ -575,6 +577,8 @@ gangway_bus_is_attached (GangwayBus *self)
 /**
  * gangway_bus_get_object_path:
  * @self: the bus
+ *
+ * Where the bus can be seen on D-Bus.
  *
  * Returns: (transfer none) (nullable): path of the agent's Bus object; %NULL while there is no agent
  *
@@ -617,6 +621,8 @@ gangway_bus_sandbox (GangwayBus *self, GError **error)
  * @name: the bus's name, 1 to 32 of [a-zA-Z0-9_-]
  * @kind: "serial", "can" or a word of your own
  * @device: (nullable): the device as a person knows it
+ *
+ * Makes a bus; the other properties are set with g_object_new().
  *
  * Returns: (transfer full): a bus that is not attached yet
  *

@@ -160,6 +160,8 @@ gangway_node_disown (GangwayNode *self)
  * gangway_node_get_id:
  * @self: the node
  *
+ * The number stays the same when the agent restarts.
+ *
  * Returns: its number on the bus socket
  *
  * Since: 0.1
@@ -174,6 +176,8 @@ gangway_node_get_id (GangwayNode *self)
 /**
  * gangway_node_get_mtu:
  * @self: the node
+ *
+ * What the plugin said; the agent may take less (%GANGWAY_ERROR_LIMIT).
  *
  * Returns: its largest datagram in octets
  *
@@ -196,6 +200,8 @@ gangway_node_get_rtt_ms (GangwayNode *self)
  * gangway_node_get_hello:
  * @self: the node
  *
+ * What the plugin gave gangway_bus_node_up().
+ *
  * Returns: (transfer none) (nullable): the endpoint's hello answer, CBOR as it came
  *
  * Since: 0.1
@@ -210,6 +216,8 @@ gangway_node_get_hello (GangwayNode *self)
 /**
  * gangway_node_is_up:
  * @self: the node
+ *
+ * A node that is down stays down: an endpoint that comes back is a new node.
  *
  * Returns: whether gangway_node_down() is still to come
  *
@@ -306,6 +314,8 @@ gangway_node_queue_push (GangwayNode *self, GBytes *datagram)
  * gangway_node_queue_pop:
  * @self: the node
  *
+ * Takes the oldest datagram out of the queue.
+ *
  * Returns: (transfer full) (nullable): the oldest datagram that waits for the wire
  *
  * Since: 0.1
@@ -321,6 +331,8 @@ gangway_node_queue_pop (GangwayNode *self)
  * gangway_node_queue_get_length:
  * @self: the node
  *
+ * For a plugin that looks before it pushes.
+ *
  * Returns: how many datagrams wait for the wire
  *
  * Since: 0.1
@@ -335,6 +347,8 @@ gangway_node_queue_get_length (GangwayNode *self)
 /**
  * gangway_node_get_dropped:
  * @self: the node
+ *
+ * Datagrams of this node that found its queue full.
  *
  * Returns: how many datagrams gangway_node_queue_push() dropped
  *

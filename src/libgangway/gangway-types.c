@@ -52,6 +52,8 @@ G_DEFINE_BOXED_TYPE (GangwayStats, gangway_stats, gangway_stats_copy, gangway_st
 /**
  * gangway_stats_new:
  *
+ * Makes counters.
+ *
  * Returns: (transfer full): counters that all are 0
  *
  * Since: 0.1
@@ -66,6 +68,8 @@ gangway_stats_new (void)
  * gangway_stats_copy:
  * @stats: the counters
  *
+ * Copies the counters.
+ *
  * Returns: (transfer full): a copy
  *
  * Since: 0.1
@@ -79,6 +83,8 @@ gangway_stats_copy (const GangwayStats *stats)
 /**
  * gangway_stats_free:
  * @stats: (transfer full): the counters
+ *
+ * Frees the counters.
  *
  * Since: 0.1
  */

@@ -28,6 +28,8 @@ G_BEGIN_DECLS
  * @GANGWAY_ERROR_NODE_DOWN: The node is no longer up.
  * @GANGWAY_ERROR_SANDBOX: The system-call filter could not be installed.
  *
+ * What went wrong.
+ *
  * Since: 0.1
  */
 typedef enum
