@@ -128,10 +128,9 @@ compute_syndromes (const uint8_t *word, uint8_t s[N_SYNDROMES + 1])
   return mask_nonzero (any);
 }
 
-/* Berlekamp-Massey without inversion. `lambda` becomes the error locator up to a factor; returns its register
- * length, which is over 18 where the word cannot be corrected (lambda is cut off at x^18, which only then
- * loses anything). */
-static unsigned
+/* Berlekamp-Massey without inversion. `lambda` becomes the error locator up to a factor, cut off at x^18: it
+ * loses something only where there are more errors than can be corrected. Its constant term is never 0. */
+static void
 find_locator (const uint8_t s[N_SYNDROMES + 1], uint8_t lambda[N_COEFFICIENTS])
 {
   uint8_t before[N_COEFFICIENTS] = { 0, 1 }, gamma = 1;
@@ -165,10 +164,9 @@ find_locator (const uint8_t s[N_SYNDROMES + 1], uint8_t lambda[N_COEFFICIENTS])
       memmove (before + 2, before, N_COEFFICIENTS - 2);
       before[0] = before[1] = 0;
     }
-  return (unsigned)(N_SYNDROMES - slack) / 2;
 }
 
-/* Chien search: flips each bit whose position is a root, and counts them. */
+/* Chien search: flips each bit whose position is a root, at most 18, and counts them. */
 static unsigned
 flip_roots (uint8_t lambda[N_COEFFICIENTS], uint8_t *word)
 {
@@ -194,17 +192,17 @@ flip_roots (uint8_t lambda[N_COEFFICIENTS], uint8_t *word)
 bool
 gw_bch_decode (uint8_t codeword[GW_BCH_CODEWORD_OCTETS], unsigned *corrected)
 {
-  uint8_t syndromes[N_SYNDROMES + 1], lambda[N_COEFFICIENTS], left;
-  unsigned length, roots;
+  uint8_t syndromes[N_SYNDROMES + 1], lambda[N_COEFFICIENTS];
+  unsigned roots;
   bool ok;
 
   codeword[GW_BCH_CODEWORD_OCTETS - 1] &= 0x7f;
   compute_syndromes (codeword, syndromes);
-  length = find_locator (syndromes, lambda);
+  find_locator (syndromes, lambda);
   roots = flip_roots (lambda, codeword);
-  left = compute_syndromes (codeword, syndromes);
 
-  ok = left == 0 && roots == length && length <= GW_BCH_T;
+  /* Not more than 18 bits were changed; what is left to ask is whether this is a codeword. */
+  ok = compute_syndromes (codeword, syndromes) == 0;
   *corrected = ok ? roots : 0;
   return ok;
 }
