@@ -6,6 +6,8 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 /* Not <termios.h>, which knows a fixed list of speeds only: termios2 and BOTHER take any number (tty_ioctl(4)). */
@@ -22,6 +24,22 @@ fail (int fd, const char *path, const char *what, GError **error)
   g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (code), "%s: %s: %s", path, what, g_strerror (code));
   close (fd);
   return -1;
+}
+
+/* Major numbers of the kernel's Unix98 pseudo-terminals, the side that programs open (Linux, devices.txt). */
+#define PTY_MAJOR_FIRST 136
+#define PTY_MAJOR_LAST 143
+
+/* Keeps other programs from opening the line. Not on a pseudo-terminal: its exclusive mode outlives this process as
+ * long as the far side is open, and would lock out our own successor after a crash (tried). */
+static gboolean
+set_exclusive (int fd)
+{
+  struct stat st;
+
+  if (fstat (fd, &st) == 0 && major (st.st_rdev) >= PTY_MAJOR_FIRST && major (st.st_rdev) <= PTY_MAJOR_LAST)
+    return TRUE;
+  return ioctl (fd, TIOCEXCL) == 0;
 }
 
 static gboolean
@@ -86,7 +104,7 @@ gw_serial_tty_open (const char *path, guint speed, GError **error)
     return fail (fd, path, "cannot open", error);
   if (flock (fd, LOCK_EX | LOCK_NB) < 0)
     return fail (fd, path, "another program has it", error);
-  if (ioctl (fd, TIOCEXCL) < 0)
+  if (!set_exclusive (fd))
     return fail (fd, path, "no serial line", error);
   if (!set_line (fd, speed))
     return fail (fd, path, "cannot set the line", error);

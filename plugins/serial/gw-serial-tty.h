@@ -12,7 +12,7 @@ G_BEGIN_DECLS
 
 /* Opens @path at @speed bits per second, any speed that the hardware can make. Non-blocking, close-on-exec; what waited
  * to be read or sent is thrown away. Locked against every other program that locks (flock) or has no privilege
- * (TIOCEXCL). Returns the descriptor, or -1 with an error of the G_FILE_ERROR domain. */
+ * (TIOCEXCL, on a real line). Returns the descriptor, or -1 with an error of the G_FILE_ERROR domain. */
 int gw_serial_tty_open (const char *path, guint speed, GError **error);
 
 G_END_DECLS

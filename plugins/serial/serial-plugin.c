@@ -381,7 +381,6 @@ clear (Plugin *self)
   g_clear_pointer (&self->loop, g_main_loop_unref);
   g_free (self->device);
   g_free (self->name);
-
   g_free (self->bus_address);
 }
 

@@ -376,6 +376,28 @@ test_bus_lost (Lab *lab, gconstpointer data)
   lab->pid = 0;
 }
 
+/* What a crash leaves of the line's lock must not keep the next one out, also where it is not root. */
+static void
+test_killed (Lab *lab, gconstpointer data)
+{
+  int fd, exclusive = -1, status;
+
+  discover (lab, 5);
+  kill (lab->pid, SIGKILL);
+  g_assert_cmpint (waitpid (lab->pid, &status, 0), ==, lab->pid);
+  fd = open (lab->device, O_RDWR | O_NOCTTY | O_CLOEXEC);
+  g_assert_cmpint (fd, >=, 0);
+  g_assert_cmpint (ioctl (fd, TIOCGEXCL, &exclusive), ==, 0);
+  g_assert_false (exclusive);
+  close (fd);
+  gw_fake_agent_wait_closed (lab->agent);
+  g_queue_clear_full (&lab->frames, (GDestroyNotify) g_bytes_unref);
+  lab->pid = spawn (lab, lab->device, "115200", NULL);
+  while (gw_fake_agent_get_calls (lab->agent) < 2)
+    g_main_context_iteration (NULL, TRUE);
+  discover (lab, 5);
+}
+
 static void
 test_refused (Lab *lab, gconstpointer data)
 {
@@ -523,6 +545,7 @@ main (int argc, char **argv)
   /* Under the address sanitizer this is the one that looks for leaks: the sandbox does not allow the search. */
   g_test_add ("/gangway-serial/terminated-outside-the-sandbox", Lab, "--no-sandbox", setup, test_terminated, teardown);
   ADD ("/gangway-serial/bus-lost", test_bus_lost);
+  ADD ("/gangway-serial/killed", test_killed);
   ADD ("/gangway-serial/refused", test_refused);
   ADD ("/gangway-serial/replaced", test_replaced);
   ADD ("/gangway-serial/noise", test_noise);
