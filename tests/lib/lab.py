@@ -95,7 +95,10 @@ class Lab:
         self.wait_agent()
 
     def wait_agent(self, timeout=20.0):
-        wait("the agent on the bus", lambda: self.bus.owner, timeout)
+        before = len(self.agent.exits)
+        wait("the agent on the bus", lambda: self.bus.owner or len(self.agent.exits) >= before + 3, timeout)
+        if not self.bus.owner:
+            raise Timeout(f"the agent ends again and again; it says: {self.agent.text()[-1500:]}")
 
     def start_broker(self):
         self.broker.start(self.bus.get(ROOT, "Manager", "CaCertificate"))
