@@ -200,7 +200,6 @@ check_chain (GwCms *self, guint leaf, const char *name, GError **error)
   gnutls_typed_vdata_st purpose = { GNUTLS_DT_KEY_PURPOSE_OID, (unsigned char *)GNUTLS_KP_CODE_SIGNING, 0 };
   gnutls_x509_crt_t chain[GW_CMS_CERTS_MAX];
   unsigned int n = 0, status = 0;
-  time_t now = time (NULL);
 
   chain[n++] = self->certs[leaf];
   for (guint i = 0; i < self->parsed.n_certs; i++)
@@ -210,12 +209,6 @@ check_chain (GwCms *self, guint leaf, const char *name, GError **error)
                                           GNUTLS_PROFILE_TO_VFLAGS (GNUTLS_PROFILE_MEDIUM), &status, NULL)
       < 0)
     status |= GNUTLS_CERT_INVALID;
-  /* Also where the certificate itself is the anchor and nothing above it was looked at. */
-  if (now >= gnutls_x509_crt_get_expiration_time (self->certs[leaf]))
-    status |= GNUTLS_CERT_EXPIRED;
-  if (now < gnutls_x509_crt_get_activation_time (self->certs[leaf]))
-    status |= GNUTLS_CERT_NOT_ACTIVATED;
-
   if (status & GNUTLS_CERT_SIGNER_NOT_FOUND)
     REFUSE (error, "the certificate of %s leads to no trusted root", name);
   else if (status & GNUTLS_CERT_EXPIRED)

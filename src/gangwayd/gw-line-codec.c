@@ -54,7 +54,7 @@ gw_line_reader_feed (GwLineReader *self, const void *octets, gsize length)
           keep (self, at, (gsize)(end - at));
           return;
         }
-      if (self->have == 0 && !self->too_long)
+      if (self->have == 0)
         hand_out (self, at, (gsize)(newline - at));
       else
         {
@@ -68,6 +68,6 @@ gw_line_reader_feed (GwLineReader *self, const void *octets, gsize length)
 void
 gw_line_reader_finish (GwLineReader *self)
 {
-  if (self->have > 0 || self->too_long)
+  if (self->have > 0)
     hand_out (self, self->buffer, self->have);
 }

@@ -109,8 +109,6 @@ read_content (Import *self, GwCms *cms, GError **error)
     }
   if (!self->failure)
     gw_line_reader_finish (&lines);
-  if (!self->failure && lines.number == 0)
-    take_header (self, NULL, 0);
   if (!self->failure && self->result->chips == 0)
     g_set_error (&self->failure, GW_ERROR, GW_ERROR_INVALID, "the manifest lists no chips");
   if (!self->failure)

@@ -187,8 +187,28 @@ test_forged_digest (void)
   g_assert_nonnull (strstr (refusal, "not made with the key"));
 }
 
-/* No octet of it can be changed, none left out, none added: it stays refused or, where the octet is not
- * covered (an unsigned corner), good with the same signer. Above all nothing is read beyond the end. */
+/* Somebody adds a signature of his own to one that does not hold: nobody who is trusted has signed. */
+static void
+test_added_signer (void)
+{
+  g_autofree char *der = NULL, *refusal = NULL;
+  GwCmsSigned parsed;
+  gsize length;
+
+  sign ("stranger", "-signer good.pem -inkey good.key");
+  load ("c.p7s", &der, &length);
+  g_assert_null (gw_cms_parse (der, length, &parsed));
+  g_assert_cmpuint (parsed.n_signers, ==, 2);
+  for (guint i = 0; i < 2; i++)
+    if (memmem (parsed.signers[i].issuer.ptr, parsed.signers[i].issuer.len, "root", 4))
+      ((guint8 *)parsed.signers[i].signature.ptr)[parsed.signers[i].signature.len - 1] ^= 1;
+  test_pki_write (&pki, "f.p7s", der, (gssize)length);
+  refusal = verify (CONTENT, sizeof CONTENT, "f.p7s", "trust", NULL);
+  g_assert_nonnull (refusal);
+  g_assert_nonnull (strstr (refusal, "not made with the key"));
+}
+
+/* Cut short or longer it is never taken, and whatever an octet is changed to, nothing is read beyond the end. */
 static void
 test_every_octet (void)
 {
@@ -256,6 +276,7 @@ main (int argc, char **argv)
   g_test_add_func ("/gw-cms/broken-anchor", test_broken_anchor);
   g_test_add_func ("/gw-cms/other-content", test_other_content);
   g_test_add_func ("/gw-cms/forged-digest", test_forged_digest);
+  g_test_add_func ("/gw-cms/added-signer", test_added_signer);
   g_test_add_func ("/gw-cms/every-octet", test_every_octet);
   g_test_add_func ("/gw-cms/no-signers", test_no_signers);
   g_test_add_func ("/gw-cms/not-cms", test_not_cms);
