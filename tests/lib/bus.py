@@ -116,10 +116,11 @@ class Client:
         """Calls a method of the agent and returns its unpacked results; interface may leave out the bus name."""
         if "." not in interface:
             interface = f"{NAME}.{interface}"
+        # The list owns its descriptors and closes them.
+        passed = Gio.UnixFDList.new_from_array([os.dup(fd) for fd in fds]) if fds else None
         reply, _fds = self.connection.call_with_unix_fd_list_sync(
             destination, path, interface, member, GLib.Variant(signature, args) if signature else None, None,
-            Gio.DBusCallFlags.NONE, int(timeout * 1000), Gio.UnixFDList.new_from_array(list(fds)) if fds else None,
-            None)
+            Gio.DBusCallFlags.NONE, int(timeout * 1000), passed, None)
         return reply.unpack()
 
     def call_async(self, path, interface, member, signature, args, done, timeout=30.0):
