@@ -46,7 +46,6 @@ struct _GwAgent
   GwClock *clock;
   GwDbWriter *db_writer;
   GwRoster *roster;
-  GwDBusObjectSkeleton *root;
   GwDBusManager *manager;
   GwInventoryService *inventory_service;
   GwPolicyService *policy_service;
@@ -501,12 +500,12 @@ open_keys (GwAgent *self, GError **error)
   return self->services.identity != NULL;
 }
 
-static void
-export_root (GwAgent *self)
+/* An object manager does not manage its own path: these two are exported by themselves. */
+static gboolean
+export_root (GwAgent *self, GError **error)
 {
   g_autofree char *pem = to_pem (gw_ca_get_certificate (self->services.ca));
 
-  self->root = gw_dbus_object_skeleton_new (GW_OBJECT_ROOT);
   self->manager = gw_dbus_manager_skeleton_new ();
   g_object_set (self->manager, "version", GW_VERSION, "protocol-version", GW_BUSMSG_VERSION, "gateway-id",
                 gw_db_get_gateway_id (self->services.db), "ca-certificate", pem, "endpoint-counts", g_variant_new ("a{su}", NULL), NULL);
@@ -514,9 +513,10 @@ export_root (GwAgent *self)
   g_signal_connect (self->manager, "handle-attach-bus", G_CALLBACK (on_attach_bus), self);
   g_signal_connect (self->manager, "handle-reload", G_CALLBACK (on_reload), self);
   g_signal_connect (self->manager, "handle-explain", G_CALLBACK (on_explain), self);
-  gw_dbus_object_skeleton_set_manager (self->root, self->manager);
-  self->inventory_service = gw_inventory_service_new (&self->services, self->roster, self->root);
-  g_dbus_object_manager_server_export (self->services.objects, G_DBUS_OBJECT_SKELETON (self->root));
+  self->inventory_service = gw_inventory_service_new (&self->services, self->roster, error);
+  return self->inventory_service != NULL
+         && g_dbus_interface_skeleton_export (G_DBUS_INTERFACE_SKELETON (self->manager), self->services.connection, GW_OBJECT_ROOT,
+                                              error);
 }
 
 static gboolean
@@ -563,7 +563,8 @@ gw_agent_new (GDBusConnection *connection, const GwAgentOptions *options, GError
   self->policy_service = gw_policy_service_new (&self->services);
   if (!load_roster (self, error))
     return NULL;
-  export_root (self);
+  if (!export_root (self, error))
+    return NULL;
   recount (self);
   show_figures (self);
   g_dbus_object_manager_server_set_connection (self->services.objects, connection);
@@ -601,12 +602,14 @@ gw_agent_free (GwAgent *self)
   g_clear_pointer (&self->inventory_service, gw_inventory_service_free);
   g_clear_pointer (&self->policy_service, gw_policy_service_free);
   if (self->manager != NULL)
-    g_signal_handlers_disconnect_by_data (self->manager, self);
+    {
+      g_signal_handlers_disconnect_by_data (self->manager, self);
+      g_dbus_interface_skeleton_unexport (G_DBUS_INTERFACE_SKELETON (self->manager));
+    }
   gw_timer_disarm (&self->figures);
   gw_step_cancel (&self->recount);
   stop_services (self);
   g_clear_object (&self->manager);
-  g_clear_object (&self->root);
   g_clear_object (&self->services.bouncer);
   g_clear_object (&self->services.objects);
   g_clear_object (&self->services.connection);

@@ -407,7 +407,6 @@ gw_channel_new (GwLoop *loop,
   gnutls_certificate_send_x509_rdn_sequence (self->tls, 1);
   gnutls_dtls_set_mtu (self->tls, self->mtu);
   gnutls_dtls_set_timeouts (self->tls, self->retransmit_msec, GW_CHANNEL_HANDSHAKE_USEC / 1000);
-  gnutls_handshake_set_timeout (self->tls, GNUTLS_INDEFINITE_TIMEOUT);
   gnutls_transport_set_ptr (self->tls, self);
   gnutls_transport_set_push_function (self->tls, on_push);
   gnutls_transport_set_pull_function (self->tls, on_pull);

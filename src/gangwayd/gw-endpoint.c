@@ -348,10 +348,20 @@ on_enrolment_owned (gpointer data)
   save (self);
 }
 
+static GwIdentSlot *
+find_slot (GwEndpoint *self, guint8 number)
+{
+  for (guint i = 0; i < self->n_slots; i++)
+    if (self->slots[i].slot == number)
+      return &self->slots[i];
+  return NULL;
+}
+
 static void
 take_certificate (GwEndpoint *self, GwIssued *issued)
 {
   GwEndpointRecord *record = self->record;
+  GwIdentSlot *slot;
 
   g_clear_pointer (&record->certificate, g_bytes_unref);
   record->certificate = g_bytes_ref (issued->certificate);
@@ -361,12 +371,15 @@ take_certificate (GwEndpoint *self, GwIssued *issued)
   for (guint i = 0; i < sizeof record->fingerprint && issued->fingerprint[2 * i] != '\0'; i++)
     record->fingerprint[i] = (guint8) (g_ascii_xdigit_value (issued->fingerprint[2 * i]) << 4
                                        | g_ascii_xdigit_value (issued->fingerprint[2 * i + 1]));
-  for (guint i = 0; i < self->n_slots; i++)
-    if (self->slots[i].slot == record->slot)
-      {
-        self->slots[i].generation = record->generation;
-        self->slots[i].has_certificate = TRUE;
-      }
+  slot = find_slot (self, record->slot);
+  if (slot == NULL && self->n_slots < GW_IDENT_SLOTS_MAX)
+    slot = &self->slots[self->n_slots++];
+  if (slot != NULL)
+    {
+      slot->slot = record->slot;
+      slot->generation = record->generation;
+      slot->has_certificate = TRUE;
+    }
   self->generation = MAX (self->generation, record->generation);
 }
 
@@ -449,14 +462,13 @@ static gboolean
 has_good_certificate (GwEndpoint *self)
 {
   const GwEndpointRecord *record = self->record;
+  const GwIdentSlot *slot;
 
   if (record->certificate == NULL || !self->has_owner
       || certificate_renew_at (record->certificate) <= gw_loop_realtime (self->services->loop))
     return FALSE;
-  for (guint i = 0; i < self->n_slots; i++)
-    if (self->slots[i].slot == record->slot)
-      return self->slots[i].has_certificate && self->slots[i].generation == record->generation;
-  return FALSE;
+  slot = find_slot (self, record->slot);
+  return slot != NULL && slot->has_certificate && slot->generation == record->generation;
 }
 
 /* ---- considering ---- */
@@ -502,6 +514,8 @@ admit (GwEndpoint *self, const GwAdmission *admission)
           drop_courier (self);
           save (self);
         }
+      if (self->record->lifecycle == GW_LIFECYCLE_QUARANTINED)
+        set_reason (self, "", "");
       return lifecycle_event (self, GW_LIFECYCLE_EVENT_ADMIT);
     }
   lifecycle_event (self, GW_LIFECYCLE_EVENT_REJECT);

@@ -447,7 +447,7 @@ on_approve (GwDBusInventory *skeleton,
 }
 
 GwInventoryService *
-gw_inventory_service_new (const GwServices *services, GwRoster *roster, GwDBusObjectSkeleton *root)
+gw_inventory_service_new (const GwServices *services, GwRoster *roster, GError **error)
 {
   GwInventoryService *self = g_new0 (GwInventoryService, 1);
 
@@ -463,14 +463,17 @@ gw_inventory_service_new (const GwServices *services, GwRoster *roster, GwDBusOb
   g_signal_connect (self->skeleton, "handle-list-manifests", G_CALLBACK (on_list_manifests), self);
   g_signal_connect (self->skeleton, "handle-approve", G_CALLBACK (on_approve), self);
   show_counts (self);
-  gw_dbus_object_skeleton_set_inventory (root, self->skeleton);
-  return self;
+  if (g_dbus_interface_skeleton_export (G_DBUS_INTERFACE_SKELETON (self->skeleton), services->connection, GW_OBJECT_ROOT, error))
+    return self;
+  gw_inventory_service_free (self);
+  return NULL;
 }
 
 void
 gw_inventory_service_free (GwInventoryService *self)
 {
   g_signal_handlers_disconnect_by_data (self->skeleton, self);
+  g_dbus_interface_skeleton_unexport (G_DBUS_INTERFACE_SKELETON (self->skeleton));
   g_clear_object (&self->skeleton);
   g_free (self);
 }

@@ -10,8 +10,8 @@ G_BEGIN_DECLS
 
 typedef struct _GwInventoryService GwInventoryService;
 
-/* Adds its interface to @root, which is exported by the caller. All borrowed. */
-GwInventoryService *gw_inventory_service_new (const GwServices *services, GwRoster *roster, GwDBusObjectSkeleton *root);
+/* Exports it. All borrowed. */
+GwInventoryService *gw_inventory_service_new (const GwServices *services, GwRoster *roster, GError **error);
 void gw_inventory_service_free (GwInventoryService *self);
 
 G_END_DECLS
