@@ -27,7 +27,7 @@ done
 echo 1..2
 echo "# $("$cc" -dumpversion), -mcpu=cortex-m33 -Os: ${#objects[@]} objects"
 arm-none-eabi-size "$work/gw-endpoint.o" | awk 'NR == 2 { print "# text " $1 ", data " $2 ", bss " $3 " octets" }'
-sort -t "$(printf '\t')" -k 2 -n -r "$work"/*.su | head -n 5 | awk -F '\t' '{
+sort -t "$(printf '\t')" -k 2 -n -r "$work"/*.su | awk -F '\t' 'NR <= 5 {
   sub (/^.*\//, "", $1); if (NR == 1) print "# deepest stack frame " $2 " octets"; print "#   " $2 "\t" $1 }'
 
 # Dynamic frames have no bound.

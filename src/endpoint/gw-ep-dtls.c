@@ -99,8 +99,25 @@ timer_get (void *data)
   return now >= self->intermediate_at ? 1 : 0;
 }
 
-/* RFC 9266 over RFC 5705 with a context of length zero, present: two zero octets end the seed. The keys
- * themselves are not kept. */
+/* The length of a context of length zero ends the seed: two zero octets. */
+int
+gw_ep_dtls_exporter (const uint8_t master[48],
+                     const uint8_t client_random[32],
+                     const uint8_t server_random[32],
+                     uint8_t binding[GW_IDENT_BINDING_LEN])
+{
+  unsigned char seed[66] = { 0 };
+
+  memcpy (seed, client_random, 32);
+  memcpy (seed + 32, server_random, 32);
+  return mbedtls_ssl_tls_prf (MBEDTLS_SSL_TLS_PRF_SHA256, master, 48, GW_IDENT_BINDING_LABEL, seed,
+                              sizeof seed, binding, GW_IDENT_BINDING_LEN)
+                 == 0
+             ? GW_OK
+             : GW_E_CRYPTO;
+}
+
+/* Called once the keys are derived; they themselves are not kept. */
 static int
 export_keys (void *data,
              const unsigned char *master,
@@ -113,14 +130,10 @@ export_keys (void *data,
              mbedtls_tls_prf_types prf)
 {
   GwEpDtls *self = data;
-  unsigned char seed[66] = { 0 };
 
   (void)key_block, (void)mac_len, (void)key_len, (void)iv_len;
-  memcpy (seed, client_random, 32);
-  memcpy (seed + 32, server_random, 32);
-  self->has_binding = mbedtls_ssl_tls_prf (prf, master, 48, GW_IDENT_BINDING_LABEL, seed, sizeof seed,
-                                           self->binding, sizeof self->binding)
-                      == 0;
+  self->has_binding = prf == MBEDTLS_SSL_TLS_PRF_SHA256
+                      && gw_ep_dtls_exporter (master, client_random, server_random, self->binding) == GW_OK;
   return 0;
 }
 

@@ -94,6 +94,13 @@ int gw_ep_dtls_send (GwEpDtls *self, const uint8_t *data, size_t len);
 /* Longest message that gw_ep_dtls_send() takes. */
 size_t gw_ep_dtls_message_max (const GwEpDtls *self);
 
+/* The RFC 9266 binding of a TLS 1.2 session with SHA-256: the RFC 5705 exporter with a context that is
+ * present and empty. `master` has 48 octets. */
+int gw_ep_dtls_exporter (const uint8_t master[48],
+                         const uint8_t client_random[32],
+                         const uint8_t server_random[32],
+                         uint8_t binding[GW_IDENT_BINDING_LEN]);
+
 /* Random numbers of the endpoint's own generator. */
 int gw_ep_dtls_random (GwEpDtls *self, void *out, size_t len);
 /* `ms` changed by up to 25 % either way. */

@@ -330,6 +330,7 @@ info (GwEp *ep, GwBytes body, GwCborWriter *w)
   for (slot = 1; slot < GW_EP_SLOTS; slot++)
     if (add_slot (ep, &out, slot) != GW_OK)
       return GW_EP_GROUP_ERROR (GW_IDENT_ERR_PUF_FAILED);
+  out.has_puf = true;
   out.puf = (GwIdentPuf){ ep->keys.health.ok, ep->keys.health.fixed, ep->keys.health.max };
   gw_ident_info_encode (&out, w);
   return GW_EP_OK;

@@ -59,7 +59,8 @@ typedef struct
       frame_ms;    /* time of a full frame on this link, for time-outs; 0 = 50 (512 octets at 115200 baud) */
   bool offer_ccm8; /* offer AES-128-CCM-8 too */
   void (*state_changed) (void *data, GwEpState state); /* NULL = not wanted */
-  /* The gateway has acknowledged report or event number q of this boot: it is the gateway's now. NULL = not wanted */
+  /* The gateway has acknowledged report or event number q of this boot: it is the gateway's now. NULL = not
+   * wanted */
   void (*acknowledged) (void *data, uint64_t q, bool is_event);
   void *data;
 } GwEpConfig;

@@ -27,11 +27,8 @@ test_handshake (void)
   g_assert_false (gnutls_safe_renegotiation_status (lab->server) == 0);
   gw_ep_stats (lab->ep, &stats);
   g_test_message ("handshake: %u + %u octets, %u + %u datagrams (endpoint + gateway); GwEp %zu octets",
-                  stats.handshake_octets_out,
-                  stats.handshake_octets_in,
-                  stats.handshake_datagrams_out,
-                  stats.handshake_datagrams_in,
-                  gw_ep_size ());
+                  stats.handshake_octets_out, stats.handshake_octets_in, stats.handshake_datagrams_out,
+                  stats.handshake_datagrams_in, gw_ep_size ());
   g_assert_cmpuint (stats.handshakes, ==, 1);
   g_assert_cmpuint (stats.handshakes_failed, ==, 0);
   g_assert_cmpuint (stats.handshake_octets_out + stats.handshake_octets_in, <, 1700);
@@ -99,6 +96,26 @@ test_binding (void)
       lab_power_cycle (lab);
       g_assert_null (gw_ep_binding (lab->ep));
     }
+}
+
+/* doc/protocol.md, section 2. */
+static void
+test_binding_vector (void)
+{
+  const guint8 want[]
+      = { 0x25, 0xe8, 0xf8, 0x3a, 0xf7, 0x20, 0xfc, 0xc4, 0x7b, 0xa7, 0x5b, 0x54, 0x0a, 0xb9, 0xbb, 0x2f,
+          0x20, 0x64, 0x2c, 0x49, 0xc6, 0x5f, 0xb3, 0x76, 0x91, 0x21, 0xb6, 0xaf, 0x48, 0x54, 0x92, 0x8c };
+  guint8 master[48], client_random[32], server_random[32], binding[32];
+
+  for (guint i = 0; i < 48; i++)
+    master[i] = (guint8)i;
+  for (guint i = 0; i < 32; i++)
+    {
+      client_random[i] = (guint8)(0x40 + i);
+      server_random[i] = (guint8)(0x80 + i);
+    }
+  g_assert_cmpint (gw_ep_dtls_exporter (master, client_random, server_random, binding), ==, GW_OK);
+  g_assert_cmpmem (binding, sizeof binding, want, sizeof want);
 }
 
 static gboolean signed_something;
@@ -220,10 +237,9 @@ test_owned_ignores_names_and_dates (void)
   g_autoptr (Lab) lab = lab_new (11);
 
   own_then_restart (lab);
-  lab_set_gateway_cert (lab,
-                        lab_cert_new ("any name",
-                                      LAB_CERT_SERVER_AUTH | LAB_CERT_CLIENT_AUTH | LAB_CERT_EXPIRED,
-                                      &lab->owner_ca));
+  lab_set_gateway_cert (lab, lab_cert_new ("any name",
+                                           LAB_CERT_SERVER_AUTH | LAB_CERT_CLIENT_AUTH | LAB_CERT_EXPIRED,
+                                           &lab->owner_ca));
   lab_connect (lab);
 }
 
@@ -280,8 +296,8 @@ drop_finished (Lab *lab, gboolean to_gateway, const guint8 *data, gsize len)
   return TRUE;
 }
 
-/* The server has finished, its last flight is lost: the endpoint's repetition makes it send that again (GnuTLS
- * does so once its own interval of 1 s is over). */
+/* The server has finished, its last flight is lost: the endpoint's repetition makes it send that again
+ * (GnuTLS does so once its own interval of 1 s is over). */
 static void
 test_loss_of_the_end (void)
 {
@@ -481,10 +497,7 @@ test_silence (void)
       g_autoptr (GBytes) answer = NULL;
 
       lab_advance (lab, 10000);
-      answer = lab_request (lab,
-                            GW_SMP_OP_WRITE,
-                            GW_SMP_GROUP_OS,
-                            GW_SMP_OS_ECHO,
+      answer = lab_request (lab, GW_SMP_OP_WRITE, GW_SMP_GROUP_OS, GW_SMP_OS_ECHO,
                             LAB_BODY (gw_smp_echo_req_encode (&echo, w)));
       g_assert_nonnull (answer);
     }
@@ -576,10 +589,7 @@ test_replay (void)
 
   lab_connect (lab);
   lab->filter = record_datagram;
-  g_bytes_unref (lab_request (lab,
-                              GW_SMP_OP_WRITE,
-                              GW_SMP_GROUP_OS,
-                              GW_SMP_OS_ECHO,
+  g_bytes_unref (lab_request (lab, GW_SMP_OP_WRITE, GW_SMP_GROUP_OS, GW_SMP_OS_ECHO,
                               LAB_BODY (gw_smp_echo_req_encode (&echo, w))));
   gw_ep_stats (lab->ep, &before);
   gw_ep_input (lab->ep, recorded, recorded_len);
@@ -658,6 +668,7 @@ main (int argc, char **argv)
   g_test_add_func ("/ep-dtls/handshake", test_handshake);
   g_test_add_func ("/ep-dtls/key-id", test_key_id);
   g_test_add_func ("/ep-dtls/binding", test_binding);
+  g_test_add_func ("/ep-dtls/binding-vector", test_binding_vector);
   g_test_add_func ("/ep-dtls/ems-required", test_ems_required);
   g_test_add_func ("/ep-dtls/suites", test_suites);
   g_test_add_func ("/ep-dtls/unowned-accepts-any", test_unowned_accepts_any);

@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "gw-data-codec.h"
 #include "gw-ident-codec.h"
 
 #define ROUNDS_MAX 10000
@@ -52,10 +53,8 @@ lab_cert_new (const char *name, LabCertFlags flags, const LabCert *issuer)
   time_t now = time (NULL);
 
   check (gnutls_x509_privkey_init (&self.key));
-  check (gnutls_x509_privkey_generate (self.key,
-                                       GNUTLS_PK_ECDSA,
-                                       GNUTLS_CURVE_TO_BITS (GNUTLS_ECC_CURVE_SECP256R1),
-                                       0));
+  check (gnutls_x509_privkey_generate (self.key, GNUTLS_PK_ECDSA,
+                                       GNUTLS_CURVE_TO_BITS (GNUTLS_ECC_CURVE_SECP256R1), 0));
   check (gnutls_x509_crt_init (&self.crt));
   check (gnutls_x509_crt_set_version (self.crt, 3));
   check (gnutls_x509_crt_set_serial (self.crt, serial, sizeof serial));
@@ -70,11 +69,8 @@ lab_cert_new (const char *name, LabCertFlags flags, const LabCert *issuer)
     check (gnutls_x509_crt_set_key_purpose_oid (self.crt, GNUTLS_KP_TLS_WWW_CLIENT, 0));
   if (flags & LAB_CERT_ANY_USE)
     check (gnutls_x509_crt_set_key_purpose_oid (self.crt, GNUTLS_KP_ANY, 0));
-  check (gnutls_x509_crt_sign2 (self.crt,
-                                issuer ? issuer->crt : self.crt,
-                                issuer ? issuer->key : self.key,
-                                GNUTLS_DIG_SHA256,
-                                0));
+  check (gnutls_x509_crt_sign2 (self.crt, issuer ? issuer->crt : self.crt, issuer ? issuer->key : self.key,
+                                GNUTLS_DIG_SHA256, 0));
   check (gnutls_x509_crt_export2 (self.crt, GNUTLS_X509_FMT_DER, &der));
   self.der = g_bytes_new (der.data, der.size);
   gnutls_free (der.data);
@@ -98,9 +94,7 @@ load_credentials (Lab *self)
   if (self->credentials)
     gnutls_certificate_free_credentials (self->credentials);
   check (gnutls_certificate_allocate_credentials (&self->credentials));
-  check (gnutls_certificate_set_x509_key (self->credentials,
-                                          &self->gateway_cert.crt,
-                                          1,
+  check (gnutls_certificate_set_x509_key (self->credentials, &self->gateway_cert.crt, 1,
                                           self->gateway_cert.key));
 }
 
@@ -116,17 +110,39 @@ lab_set_gateway_cert (Lab *self, LabCert cert)
 /* ---- The endpoint's platform -------------------------------------------------------------------------- */
 
 static const GwEpPoint points[] = {
-  { .id = 1, .name = "temperature", .unit = "Cel", .type = GW_EP_FLOAT,
-    .access = GW_EP_ACCESS_READ | GW_EP_ACCESS_REPORT, .has_limits = true, .lo = -40, .hi = 125 },
-  { .id = 2, .name = "valve", .unit = "%", .type = GW_EP_INT,
-    .access = GW_EP_ACCESS_READ | GW_EP_ACCESS_WRITE | GW_EP_ACCESS_REPORT, .has_limits = true, .lo = 0,
-    .hi = 100, .has_step = true, .step = 5, .unsafe = true },
+  { .id = 1,
+    .name = "temperature",
+    .unit = "Cel",
+    .type = GW_EP_FLOAT,
+    .access = GW_EP_ACCESS_READ | GW_EP_ACCESS_REPORT,
+    .has_limits = true,
+    .lo = -40,
+    .hi = 125 },
+  { .id = 2,
+    .name = "valve",
+    .unit = "%",
+    .type = GW_EP_INT,
+    .access = GW_EP_ACCESS_READ | GW_EP_ACCESS_WRITE | GW_EP_ACCESS_REPORT,
+    .has_limits = true,
+    .lo = 0,
+    .hi = 100,
+    .has_step = true,
+    .step = 5,
+    .unsafe = true },
   { .id = 3, .name = "door", .type = GW_EP_BOOL, .access = GW_EP_ACCESS_READ | GW_EP_ACCESS_REPORT },
-  { .id = 4, .name = "label", .type = GW_EP_TEXT,
+  { .id = 4,
+    .name = "label",
+    .type = GW_EP_TEXT,
     .access = GW_EP_ACCESS_READ | GW_EP_ACCESS_WRITE | GW_EP_ACCESS_REPORT },
   { .id = 5, .name = "blob", .type = GW_EP_BYTES, .access = GW_EP_ACCESS_READ | GW_EP_ACCESS_REPORT },
-  { .id = 60, .name = "setpoint", .unit = "Cel", .type = GW_EP_FLOAT, .access = GW_EP_ACCESS_WRITE,
-    .has_limits = true, .lo = 5, .hi = 30 },
+  { .id = 60,
+    .name = "setpoint",
+    .unit = "Cel",
+    .type = GW_EP_FLOAT,
+    .access = GW_EP_ACCESS_WRITE,
+    .has_limits = true,
+    .lo = 5,
+    .hi = 30 },
 };
 
 static Lab *
@@ -358,8 +374,8 @@ lab_gateway_restart (Lab *self)
   g_queue_clear_full (&self->to_endpoint, (GDestroyNotify)g_bytes_unref);
 }
 
-/* GnuTLS says AGAIN after each record that it discards, be there more in the same datagram or not: it has to be
- * asked until it asks for a datagram itself. */
+/* GnuTLS says AGAIN after each record that it discards, be there more in the same datagram or not: it has to
+ * be asked until it asks for a datagram itself. */
 static int
 server_shake_hands (Lab *self)
 {
@@ -547,6 +563,13 @@ lab_power_cycle (Lab *self)
 /* ---- Messages ----------------------------------------------------------------------------------------- */
 
 GBytes *
+lab_written (GwCborWriter *w)
+{
+  g_assert_cmpint (w->status, ==, GW_OK);
+  return g_bytes_new (w->buf, w->len);
+}
+
+GBytes *
 lab_empty (void)
 {
   return LAB_BODY (gw_smp_empty_encode (w));
@@ -644,17 +667,56 @@ lab_result (GBytes *body)
 }
 
 void
-lab_own (Lab *self)
+lab_answer (Lab *self, const GwSmpMessage *req, GBytes *body)
 {
-  GwBytes der = lab_bytes (self->owner_ca.der);
-  GwIdentOwnReq own = { .mode = GW_IDENT_OWN_FIRST_USE };
-  GwIdentAnchor anchor = { .kind = GW_IDENT_ANCHOR_OWNER_CA, .part.has_len = true, .part.has_sha = true };
-  g_autoptr (GChecksum) sum = g_checksum_new (G_CHECKSUM_SHA256);
-  gsize n = sizeof own.sha;
+  lab_send_request (self, (guint8)(req->op + 1), req->group, req->command, req->seq, body);
+}
 
-  g_checksum_update (sum, der.ptr, (gssize)der.len);
-  g_checksum_get_digest (sum, own.sha, &n);
-  memcpy (anchor.part.sha, own.sha, sizeof own.sha);
+void
+lab_ack (Lab *self, GBytes *record)
+{
+  GwBytes raw = lab_bytes (record);
+  GwDataReport report;
+  GwDataEvent event;
+  GwDataAck ack;
+  GwSmpMessage msg;
+
+  g_assert_cmpint (gw_smp_decode (raw.ptr, raw.len, &msg), ==, GW_OK);
+  g_assert_cmpint (msg.op, ==, GW_SMP_OP_WRITE);
+  g_assert_cmpint (msg.group, ==, GW_SMP_GROUP_DATA);
+  if (msg.command == GW_DATA_REPORT)
+    {
+      g_assert_cmpint (gw_data_report_decode (msg.body, &report), ==, GW_OK);
+      memcpy (ack.boot, report.boot, sizeof ack.boot);
+      ack.seq = report.seq;
+    }
+  else
+    {
+      g_assert_cmpint (gw_data_event_decode (msg.body, &event), ==, GW_OK);
+      memcpy (ack.boot, event.boot, sizeof ack.boot);
+      ack.seq = event.seq;
+    }
+  lab_answer (self, &msg, LAB_BODY (gw_data_ack_encode (&ack, w)));
+}
+
+void
+lab_sha256 (GBytes *data, guint8 sha[32])
+{
+  g_autoptr (GChecksum) sum = g_checksum_new (G_CHECKSUM_SHA256);
+  gsize n = 32;
+
+  g_checksum_update (sum, g_bytes_get_data (data, NULL), (gssize)g_bytes_get_size (data));
+  g_checksum_get_digest (sum, sha, &n);
+}
+
+void
+lab_send_anchor (Lab *self, GBytes *cert, guint8 sha[32])
+{
+  GwBytes der = lab_bytes (cert);
+  GwIdentAnchor anchor = { .kind = GW_IDENT_ANCHOR_OWNER_CA, .part.has_len = true, .part.has_sha = true };
+
+  lab_sha256 (cert, sha);
+  memcpy (anchor.part.sha, sha, 32);
   anchor.part.len = (guint32)der.len;
   while (anchor.part.off < der.len)
     {
@@ -662,10 +724,7 @@ lab_own (Lab *self)
       GwIdentOffset offset;
 
       anchor.part.data = (GwBytes){ der.ptr + anchor.part.off, MIN (300, der.len - anchor.part.off) };
-      body = lab_request (self,
-                          GW_SMP_OP_WRITE,
-                          GW_SMP_GROUP_IDENT,
-                          GW_IDENT_ANCHOR,
+      body = lab_request (self, GW_SMP_OP_WRITE, GW_SMP_GROUP_IDENT, GW_IDENT_ANCHOR,
                           LAB_BODY (gw_ident_anchor_encode (&anchor, w)));
       g_assert_cmpint (lab_result (body), ==, 0);
       g_assert_cmpint (gw_ident_offset_decode (lab_bytes (body), &offset), ==, GW_OK);
@@ -673,11 +732,17 @@ lab_own (Lab *self)
       anchor.part.off = offset.off;
       anchor.part.has_len = anchor.part.has_sha = false;
     }
-  g_autoptr (GBytes) answer = lab_request (self,
-                                           GW_SMP_OP_WRITE,
-                                           GW_SMP_GROUP_IDENT,
-                                           GW_IDENT_OWN,
-                                           LAB_BODY (gw_ident_own_req_encode (&own, w)));
+}
+
+void
+lab_own (Lab *self)
+{
+  GwIdentOwnReq own = { .mode = GW_IDENT_OWN_FIRST_USE };
+  g_autoptr (GBytes) answer = NULL;
+
+  lab_send_anchor (self, self->owner_ca.der, own.sha);
+  answer = lab_request (self, GW_SMP_OP_WRITE, GW_SMP_GROUP_IDENT, GW_IDENT_OWN,
+                        LAB_BODY (gw_ident_own_req_encode (&own, w)));
   g_assert_cmpint (lab_result (answer), ==, 0);
   g_assert_true (gw_ep_owned (self->ep));
 }
