@@ -477,6 +477,13 @@ gw_delegate_set_error (GwDelegate *self, int rc, GError **error)
         "Broker %s does not speak TLS 1.3, and endpoints sign for no other; enable TLS 1.3 at the broker",
         self->host);
   else if (rc == GNUTLS_E_FATAL_ALERT_RECEIVED
+           && gnutls_alert_get (self->session) == GNUTLS_A_HANDSHAKE_FAILURE)
+    /* What a server says that knows TLS 1.2 only, or none of the rest that we offer. */
+    g_set_error (error, GW_ERROR, GW_ERROR_UNSUPPORTED,
+                 "Broker %s accepts nothing of what endpoints can do: TLS 1.3 with TLS_AES_128_GCM_SHA256 "
+                 "and ECDSA over P-256",
+                 self->host);
+  else if (rc == GNUTLS_E_FATAL_ALERT_RECEIVED
            && alert_is_about_certificate (gnutls_alert_get (self->session)))
     g_set_error (error, GW_ERROR, GW_ERROR_NOT_TRUSTED,
                  "Broker %s refuses the endpoint's certificate (alert: %s); check the CA that the broker "

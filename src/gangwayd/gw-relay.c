@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* The relay: see the header. Ownership: a relay owns its two descriptors and their watches, the TLS session
- * and the addresses; a running name look-up is detached when the relay goes and its result dropped.
+ * and the addresses; a name being looked up is asked for until the relay goes.
  *
  * State moves forward only:
  *   IDLE -> RESOLVING -> CONNECTING -> HANDSHAKE <-> SUSPENDED -> SECURED -> OPEN -> FLUSHING -> CLOSED */
@@ -36,12 +36,6 @@ typedef enum
   STATE_CLOSED,
 } State;
 
-typedef struct
-{
-  GwRelay *relay; /* NULL: nobody waits any more */
-  GCancellable *cancellable;
-} Lookup;
-
 struct GwRelay
 {
   GwLoop *loop;
@@ -59,7 +53,8 @@ struct GwRelay
   gint64 sign_timeout;
   gint64 deadline; /* of the network's part */
 
-  Lookup *lookup;
+  GwNames *names;
+  GwNamesQuery *query;
   GList *addresses; /* of GInetAddress, those not tried yet */
   GError *failure;  /* why it will be closed */
 
@@ -78,6 +73,12 @@ struct GwRelay
   gboolean up_blocked; /* GnuTLS holds a record that the network did not take */
   gboolean up_eof;
 };
+
+static gpointer
+copy_object (gconstpointer object, gpointer unused)
+{
+  return g_object_ref ((gpointer)object);
+}
 
 static void try_next_address (GwRelay *self);
 static void update_events (GwRelay *self);
@@ -137,22 +138,12 @@ broker_gone (GwRelay *self, GError *why)
  * ------------------------------------------------------------------------------------------ */
 
 static void
-lookup_done (GObject *source, GAsyncResult *result, gpointer data)
+on_name (GList *addresses, const GError *error, gpointer data)
 {
-  Lookup *lookup = data;
-  GwRelay *self = lookup->relay;
-  g_autoptr (GError) error = NULL;
-  GList *addresses = g_resolver_lookup_by_name_finish (G_RESOLVER (source), result, &error);
+  GwRelay *self = data;
 
-  g_object_unref (lookup->cancellable);
-  g_free (lookup);
-  if (!self)
-    {
-      g_resolver_free_addresses (addresses);
-      return;
-    }
-  self->lookup = NULL;
-  self->addresses = addresses;
+  self->query = NULL;
+  self->addresses = g_list_copy_deep (addresses, copy_object, NULL);
   if (!addresses)
     g_set_error (&self->failure, GW_ERROR, GW_ERROR_OFFLINE, "The name of broker %s cannot be resolved: %s",
                  self->host, error ? error->message : "no address");
@@ -164,26 +155,12 @@ lookup_done (GObject *source, GAsyncResult *result, gpointer data)
 static void
 resolve (GwRelay *self)
 {
-  GInetAddress *numeric = g_inet_address_new_from_string (self->host);
-  g_autoptr (GResolver) resolver = NULL;
-
-  if (numeric)
-    {
-      self->addresses = g_list_prepend (NULL, numeric);
-      self->state = STATE_CONNECTING;
-      try_next_address (self);
-      return;
-    }
-
   self->state = STATE_RESOLVING;
-  resolver = g_resolver_get_default ();
-  self->lookup = g_new0 (Lookup, 1);
-  self->lookup->relay = self;
-  self->lookup->cancellable = g_cancellable_new ();
-  g_main_context_push_thread_default (gw_loop_context (self->loop));
-  g_resolver_lookup_by_name_async (resolver, self->host, self->lookup->cancellable, lookup_done,
-                                   self->lookup);
-  g_main_context_pop_thread_default (gw_loop_context (self->loop));
+  self->query = gw_names_ask (self->names, self->host, &self->addresses, on_name, self);
+  if (self->query)
+    return;
+  self->state = STATE_CONNECTING;
+  try_next_address (self);
 }
 
 static void
@@ -477,7 +454,8 @@ say_goodbye (GwRelay *self)
   guint8 buffer[CHUNK];
 
   gnutls_bye (gw_delegate_get_session (self->delegate), GNUTLS_SHUT_WR);
-  /* Closing with octets unread makes TCP reset the connection, and the broker may lose our DISCONNECT to it. */
+  /* Closing with octets unread makes TCP reset the connection, and the broker may lose our DISCONNECT to it.
+   */
   for (guint i = 0; i < CHUNKS_PER_TURN && recv (self->net_fd, buffer, sizeof buffer, MSG_DONTWAIT) > 0;)
     i++;
   finish (self, NULL);
@@ -599,6 +577,7 @@ gw_relay_new (GwLoop *loop, const GwRelayConfig *config, const GwRelayEvents *ev
   self->host = g_strdup (config->host);
   self->port = config->port;
   self->creds = config->creds;
+  self->names = config->names;
   self->trust = gw_trust_ref (config->trust);
   self->chain = gw_delegate_chain_ref (config->chain);
   if (config->ticket)
@@ -627,11 +606,8 @@ gw_relay_free (GwRelay *self)
 {
   if (!self)
     return;
-  if (self->lookup)
-    {
-      self->lookup->relay = NULL;
-      g_cancellable_cancel (self->lookup->cancellable);
-    }
+  if (self->query)
+    gw_names_cancel (self->query);
   gw_step_cancel (&self->step);
   gw_timer_disarm (&self->timer);
   close_plain (self);

@@ -4,7 +4,7 @@
  *   start -> resolve -> connect -> handshake -> sign? -> handshake -> secured -> attach (fd) -> pipe ->
  * closed
  *
- * Nothing blocks: names are resolved by GResolver, the rest runs on the loop, handshake steps in its capped
+ * Nothing blocks: names are resolved by GwNames, the rest runs on the loop, handshake steps in its capped
  * queue. Buffers are bounded: a side that does not take its octets stops the reading of the other. An idle
  * pipe holds no buffer at all.
  *
@@ -16,6 +16,7 @@
 #include <glib.h>
 #include "gw-delegate.h"
 #include "gw-loop.h"
+#include "gw-names.h"
 
 G_BEGIN_DECLS
 
@@ -26,6 +27,7 @@ typedef struct
   const char *host;
   guint16 port;
   GwDelegateCreds *creds;       /* outlives the relay */
+  GwNames *names;               /* the same */
   GwTrust *trust;               /* referenced */
   GwDelegateChain *chain;       /* referenced */
   const gnutls_datum_t *ticket; /* NULL = none; copied */

@@ -22,6 +22,7 @@ struct GwUplinkHub
   GwLoop *loop;
   GwMqttPort *port;
   GwDelegateCreds *creds;
+  GwNames *names;
   GwTrustCache *anchors;
   guint32 last_serial;
   guint handshakes;
@@ -313,6 +314,7 @@ start_relay (GwUplink *self)
     .host = self->host,
     .port = self->port,
     .creds = hub->creds,
+    .names = hub->names,
     .chain = self->chain,
     .connect_timeout = GW_UPLINK_CONNECT_TIMEOUT,
     .sign_timeout = GW_UPLINK_SIGN_TIMEOUT,
@@ -811,6 +813,7 @@ gw_uplink_hub_new (GwLoop *loop, const char *runtime_dir, GError **error)
   self->loop = loop;
   self->port = port;
   self->creds = gw_delegate_creds_new ();
+  self->names = gw_names_new (loop);
   self->anchors = gw_trust_cache_new ();
   g_queue_init (&self->waiting);
   return self;
@@ -825,6 +828,7 @@ gw_uplink_hub_free (GwUplinkHub *self)
     g_warning ("uplink: hub freed under %u uplinks", self->n_uplinks);
   gw_mqtt_port_free (self->port);
   gw_delegate_creds_free (self->creds);
+  gw_names_free (self->names);
   gw_trust_cache_free (self->anchors);
   g_free (self);
 }
