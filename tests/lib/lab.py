@@ -13,6 +13,7 @@ import json
 import os
 import shutil
 import socket
+import sys
 import tempfile
 import time
 
@@ -27,9 +28,13 @@ ASAN = "detect_leaks=1:abort_on_error=1"
 
 
 class Lab:
+    made = 0  # labs in this process so far: their logs are told apart by it
+
     def __init__(self, endpoints=1, build=None, sim_args=(), seed="lab", policy_lines=(), restart_ms=200):
         self.build = os.path.abspath(build or os.environ.get("GANGWAY_BUILD", os.path.join(SOURCE, "build")))
         self.endpoints, self.sim_args, self.seed, self.policy_lines = endpoints, list(sim_args), seed, list(policy_lines)
+        Lab.made += 1
+        self.number = Lab.made
         self.folder = tempfile.mkdtemp(prefix="gangway-")
         self.supervisor = Supervisor(self.path("log"), restart_ms)
         self.address = f"unix:path={self.path('bus.socket')}"
@@ -260,21 +265,26 @@ class Lab:
         self.close(failed=kind is not None)
 
     def close(self, failed=False):
-        """Ends everything; raises if a part crashed. A failed lab's logs are copied to the build's folder."""
+        """Ends everything; raises if a part crashed. The logs stay in BUILD/lab-logs/PROGRAM-N until the next run."""
         self.supervisor.stop_all()
         crashes = self.supervisor.crashes()
+        kept = self.keep_logs()
         if failed or crashes:
-            keep = os.path.join(self.build, "lab-logs", os.path.basename(self.folder))
-            shutil.copytree(self.path("log"), keep, dirs_exist_ok=True)
-            if os.path.exists(self.path("broker", "mosquitto.log")):
-                shutil.copy(self.path("broker", "mosquitto.log"), os.path.join(keep, "broker.log"))
-            print(f"# logs kept in {keep}")
+            print(f"# logs kept in {kept}")
         if os.environ.get("GANGWAY_LAB_KEEP"):
             print(f"# lab kept in {self.folder}")
         else:
             shutil.rmtree(self.folder, ignore_errors=True)
         if crashes and not failed:
             raise AssertionError("; ".join(crashes))
+
+    def keep_logs(self):
+        keep = os.path.join(self.build, "lab-logs", f"{os.path.basename(sys.argv[0]).removesuffix('.py')}-{self.number}")
+        shutil.rmtree(keep, ignore_errors=True)
+        shutil.copytree(self.path("log"), keep)
+        if os.path.exists(self.path("broker", "mosquitto.log")):
+            shutil.copy(self.path("broker", "mosquitto.log"), os.path.join(keep, "broker.log"))
+        return keep
 
 
 def acknowledged(answer):
