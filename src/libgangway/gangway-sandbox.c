@@ -36,7 +36,6 @@ static const struct
   { "shutdown", "leaving D-Bus" },
   { "close", "the old bus socket, the device at the end" },
   { "eventfd2", "a main context for a synchronous D-Bus call" },
-  { "pipe2", "ancient kernels' eventfd" },
   { "poll", "the main loop" },
   { "ppoll", "the main loop" },
   { "epoll_wait", "a plugin's own set of descriptors" },
