@@ -17,6 +17,8 @@
 
 #define CLIENT_RANDOM_LEN 32
 #define RECORD_TYPE_APPLICATION_DATA 23
+/* A little more than the endpoint's own limit, so that each of ours counts. */
+#define START_AGAIN_USEC ((gint64) GW_DTLS_START_HONOUR_MS * 1000 + 200000)
 
 struct _GwNode
 {
@@ -43,7 +45,21 @@ struct _GwNode
 
   gint64 last_start; /* 0: never */
   guint8 start_seq;
+  GwTimer start_timer; /* armed after a start until there is a session */
 };
+
+/* An endpoint honours one start in a while and may have honoured one just before our plugin or we ourselves were restarted:
+ * with a session that we know nothing of it would then stay silent for good. */
+static void
+on_start_timer (gpointer data)
+{
+  GwNode *self = data;
+
+  if (self->active == NULL && self->candidate == NULL)
+    gw_node_start (self);
+  else if (self->active == NULL)
+    gw_timer_arm (&self->start_timer, START_AGAIN_USEC);
+}
 
 static void
 node_clear (GwNode *self)
@@ -127,6 +143,7 @@ gw_node_new (GwLoop *loop,
   self->data = data;
   self->tokens = GW_NODE_HANDSHAKE_BURST;
   self->refilled = gw_loop_now (loop);
+  gw_timer_init (&self->start_timer, loop, on_start_timer, self);
   if (hello.len > 0)
     {
       self->hello_octets = g_bytes_new (hello.ptr, hello.len);
@@ -142,6 +159,7 @@ gw_node_free (GwNode *self)
   g_autoptr (GwNode) owned = self;
 
   self->freed = TRUE;
+  gw_timer_disarm (&self->start_timer);
   if (self->candidate != NULL)
     gw_session_close (g_steal_pointer (&self->candidate), FALSE, NULL);
   if (self->active != NULL)
@@ -164,6 +182,8 @@ gw_node_start (GwNode *self)
   GwCborWriter w;
   gsize len;
 
+  if (!gw_timer_is_armed (&self->start_timer))
+    gw_timer_arm (&self->start_timer, START_AGAIN_USEC);
   if (self->last_start != 0 && now - self->last_start < (gint64) GW_DTLS_START_HONOUR_MS * 1000)
     return;
   self->last_start = now;
