@@ -142,6 +142,9 @@ gangway_sandbox_enter (GError **error)
     }
   /* The D-Bus thread runs already: one filter for all threads, or none. */
   rc = seccomp_attr_set (ctx, SCMP_FLTATR_CTL_TSYNC, 1);
+  /* The kernel's own errno, not libseccomp's ECANCELED for all of them. */
+  if (rc == 0)
+    rc = seccomp_attr_set (ctx, SCMP_FLTATR_API_SYSRAWRC, 1);
   if (rc == 0)
     rc = add_rules (ctx);
   if (rc == 0)
@@ -152,8 +155,9 @@ gangway_sandbox_enter (GError **error)
       g_set_error (error,
                    GANGWAY_ERROR,
                    GANGWAY_ERROR_SANDBOX,
-                   "cannot install the system-call filter: %s",
-                   g_strerror (-rc));
+                   "cannot install the system-call filter: %s%s",
+                   g_strerror (-rc),
+                   rc == -EPERM || rc == -EOPNOTSUPP ? "; the unit's SystemCallFilter= must allow seccomp" : "");
       return FALSE;
     }
   return TRUE;
