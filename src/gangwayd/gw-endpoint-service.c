@@ -225,7 +225,8 @@ on_onboard (GwDBusEndpoint *skeleton,
   g_autofree char *path = NULL;
 
   if (!gw_options_check (options, &error, NULL)
-      || (*policy != '\0' && !gw_options_check_policy (self->services->policies, policy, &error)))
+      || (*policy != '\0' && !gw_options_check_policy (self->services->policies, policy, &error))
+      || !gw_endpoint_can_onboard (self->endpoint, *policy != '\0', &error))
     {
       g_dbus_method_invocation_return_gerror (invocation, error);
       return G_DBUS_METHOD_INVOCATION_HANDLED;

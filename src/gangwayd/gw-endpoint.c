@@ -835,19 +835,41 @@ gw_endpoint_reconsider (GwEndpoint *self)
 }
 
 gboolean
+gw_endpoint_can_onboard (GwEndpoint *self, gboolean claimed, GError **error)
+{
+  g_autoptr (GwAdmission) admission = NULL;
+
+  if (self->run_wanted)
+    g_set_error_literal (error, GW_ERROR, GW_ERROR_BUSY, "a job works on this endpoint already: wait for it or cancel it");
+  else if (self->record->lifecycle == GW_LIFECYCLE_REVOKED)
+    g_set_error_literal (error, GW_ERROR, GW_ERROR_REVOKED, "the endpoint is revoked, which is for good: replace the device");
+  else if (self->record->lifecycle == GW_LIFECYCLE_DECOMMISSIONED || self->record->held)
+    g_set_error (error, GW_ERROR, GW_ERROR_BAD_STATE, "the endpoint is %s%s", gw_lifecycle_to_string (self->record->lifecycle),
+                 self->record->held ? " by a person: `gangwayctl approve` lets it in again" : ", which is for good");
+  else if (self->record->cloned)
+    g_set_error_literal (error, GW_ERROR, GW_ERROR_CLONED,
+                         "two devices have proven this key: unplug the copy, then `gangwayctl approve` the one that stays");
+  else if (self->session == NULL)
+    g_set_error_literal (error, GW_ERROR, GW_ERROR_OFFLINE,
+                         "the endpoint has no proven session: plug it in, it is taken on board by itself");
+  else
+    admission = gw_inventory_decide (self->services->inventory, self->record->kid, self->services->policies, error);
+  if (admission == NULL)
+    return FALSE;
+  if (!admission->in_manifest)
+    g_set_error (error, GW_ERROR, GW_ERROR_NOT_TRUSTED, "%s: %s", admission->reason, admission->remedy);
+  else if (!admission->claimed && !claimed)
+    g_set_error (error, GW_ERROR, GW_ERROR_UNCLAIMED, "%s: %s, or name a policy", admission->reason, admission->remedy);
+  else
+    return TRUE;
+  return FALSE;
+}
+
+gboolean
 gw_endpoint_onboard (GwEndpoint *self, GError **error)
 {
-  if (self->run_wanted)
-    {
-      g_set_error_literal (error, GW_ERROR, GW_ERROR_BUSY, "a job works on this endpoint already: wait for it or cancel it");
-      return FALSE;
-    }
-  if (self->session == NULL)
-    {
-      g_set_error_literal (error, GW_ERROR, GW_ERROR_OFFLINE,
-                           "the endpoint has no proven session: plug it in, it is taken on board by itself");
-      return FALSE;
-    }
+  if (!gw_endpoint_can_onboard (self, FALSE, error))
+    return FALSE;
   self->run_wanted = TRUE;
   self->retry_usec = 0;
   gw_timer_disarm (&self->retry_timer);

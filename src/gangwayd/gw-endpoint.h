@@ -79,6 +79,11 @@ void gw_endpoint_set_cloned (GwEndpoint *self, const char *reason);
 gboolean gw_endpoint_approve (GwEndpoint *self, GError **error);
 /* Inventory, policies or time have changed. */
 void gw_endpoint_reconsider (GwEndpoint *self);
+/*
+ * Whether onboarding can be tried now: else GW_ERROR_OFFLINE, REVOKED, BAD_STATE, CLONED, NOT_TRUSTED (in no manifest), UNCLAIMED
+ * (@claimed says that a claim is about to be made), BUSY.
+ */
+gboolean gw_endpoint_can_onboard (GwEndpoint *self, gboolean claimed, GError **error);
 /* Tries at once what it waits for; `settled` follows. */
 gboolean gw_endpoint_onboard (GwEndpoint *self, GError **error);
 gboolean gw_endpoint_renew (GwEndpoint *self, gboolean rekey, GError **error);
