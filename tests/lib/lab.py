@@ -27,6 +27,12 @@ POLICY = "lab"
 ASAN = "detect_leaks=1:abort_on_error=1"
 
 
+def listens(path):
+    """Whether somebody accepts on this socket: its file is there before its listener."""
+    with socket.socket(socket.AF_UNIX) as s:
+        return s.connect_ex(path) == 0
+
+
 class Lab:
     made = 0  # labs in this process so far: their logs are told apart by it
 
@@ -64,7 +70,7 @@ class Lab:
         write_config(conf, self.address, self.binary("dbus", f"{NAME}.conf"))
         self.daemon = self.supervisor.start("dbus-daemon", ["dbus-daemon", "--nofork", "--nopidfile", "--config-file", conf],
                                              restart=True)
-        wait("the private bus", lambda: os.path.exists(self.path("bus.socket")))
+        wait("the private bus", lambda: listens(self.path("bus.socket")))
         if client:
             self.bus = Client(self.address)
 
