@@ -101,6 +101,15 @@ match_var (const char *p)
   return var;
 }
 
+/* C0, DEL and C1; p begins a character of valid UTF-8 or lies within one. */
+static gboolean
+is_control (const char *p)
+{
+  guint8 first = (guint8)p[0], second = first ? (guint8)p[1] : 0;
+
+  return first < 0x20 || first == 0x7f || (first == 0xc2 && second >= 0x80 && second <= 0x9f);
+}
+
 /* NULL, or what is wrong. *seen: bits of the placeholders used. */
 static const char *
 check_template (const char *topic, guint *seen)
@@ -110,12 +119,16 @@ check_template (const char *topic, guint *seen)
     return "is empty";
   if (strlen (topic) > GW_POLICY_TOPIC_MAX)
     return "is too long";
+  if (!g_utf8_validate (topic, -1, NULL))
+    return "is not UTF-8";
   if (topic[0] == '$')
     return "begins with '$', which brokers keep for themselves";
   if (topic[0] == '/' || g_str_has_suffix (topic, "/") || strstr (topic, "//"))
     return "has an empty level";
   for (const char *p = topic; *p; p++)
     {
+      if (is_control (p))
+        return "has a control character";
       if (*p == '+' || *p == '#')
         return "has a wildcard; a topic names one place";
       if (*p == '}')
@@ -140,7 +153,7 @@ append_escaped (GString *out, const char *value)
   for (const char *p = value; *p; p = g_utf8_next_char (p))
     {
       gunichar c = g_utf8_get_char (p);
-      gboolean special = c < 0x20 || (c >= 0x7f && c <= 0x9f) || strchr ("/+#%$", (int)(c < 0x80 ? c : 'a'));
+      gboolean special = is_control (p) || strchr ("/+#%$", (int)(c < 0x80 ? c : 'a'));
 
       for (const char *octet = p; octet < g_utf8_next_char (p); octet++)
         if (special)

@@ -189,7 +189,9 @@ test_expand_refused (void)
   } cases[] = {
     { "a/{serial}", { "1", NULL, NULL, NULL } },   { "a/{serial}", { "1", "", NULL, NULL } },
     { "a/{serial}", { "1", "\xff", NULL, NULL } }, { "a/{serial}", { "1", long_value, NULL, NULL } },
-    { "a/#", { "1", NULL, NULL, NULL } },          { "a/{other}", { "1", NULL, NULL, NULL } },
+    { "a/#", { "1", NULL, NULL, NULL } },          { "a\n{id}", { "1", NULL, NULL, NULL } },
+    { "a\x7f{id}", { "1", NULL, NULL, NULL } },    { "a\xc2\x85{id}", { "1", NULL, NULL, NULL } },
+    { "a\xff{id}", { "1", NULL, NULL, NULL } },    { "a/{other}", { "1", NULL, NULL, NULL } },
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
