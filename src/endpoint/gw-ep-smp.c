@@ -13,11 +13,12 @@ gw_ep_smp_start (GwEpSmp *self, uint64_t now)
   self->heard_at = now;
 }
 
+/* While a request runs there is no stored answer. */
 static GwEpSmpVerdict
 judge_request (GwEpSmp *self, const GwSmpMessage *msg)
 {
   if (msg->seq == self->last_seq)
-    return self->answer_len > 0 && !self->running ? GW_EP_SMP_REPEAT : GW_EP_SMP_DROP;
+    return self->answer_len > 0 ? GW_EP_SMP_REPEAT : GW_EP_SMP_DROP;
   if (self->running || msg->seq != (uint8_t)(self->last_seq + 1))
     return GW_EP_SMP_DROP;
   self->last_seq = msg->seq;

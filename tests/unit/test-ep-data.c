@@ -677,6 +677,41 @@ test_report_many (void)
   g_assert_cmpuint (stats.reports_dropped, ==, 0);
 }
 
+/* Queued for a wide link, sent on a narrow one: what cannot leave any more is dropped, counted, and blocks
+ * nothing. */
+static void
+test_report_narrower (void)
+{
+  g_autoptr (Lab) lab = lab_new (25);
+  g_autofree char *filler = g_strnfill (GW_EP_TEXT_MAX, 'x');
+  GwEpRecord records[GW_EP_RECORDS_MAX];
+  GwEpStats stats;
+
+  lab->config.mtu = GW_EP_MTU_MAX;
+  g_assert_cmpint (gw_ep_set_link (lab->ep, GW_EP_MTU_MAX, 50), ==, GW_OK);
+  lab_connect (lab);
+  lab_own (lab);
+  gw_ep_link (lab->ep, false);
+  for (guint i = 0; i < GW_EP_RECORDS_MAX; i++)
+    records[i] = (GwEpRecord){ .id = 4, .value = text (filler, GW_EP_TEXT) };
+  g_assert_cmpint (gw_ep_report (lab->ep, records, GW_EP_RECORDS_MAX), ==, GW_OK);
+  report (lab, 7);
+  g_assert_cmpint (gw_ep_set_link (lab->ep, 511, 50), ==, GW_E_INVALID);
+  g_assert_cmpint (gw_ep_set_link (lab->ep, 512, 50), ==, GW_OK);
+  lab->config.mtu = 512;
+  gw_ep_link (lab->ep, true);
+  lab_pump (lab);
+  {
+    g_auto (Got) got = get (lab);
+
+    g_assert_nonnull (got.raw);
+    g_assert_cmpuint (got.report.seq, ==, 2);
+    g_assert_cmpfloat (got.first.value.d, ==, 7);
+  }
+  gw_ep_stats (lab->ep, &stats);
+  g_assert_cmpuint (stats.reports_dropped, ==, 1);
+}
+
 static void
 test_report_invalid (void)
 {
@@ -925,6 +960,7 @@ main (int argc, char **argv)
   g_test_add_func ("/ep-data/report-gateway-full", test_report_gateway_full);
   g_test_add_func ("/ep-data/report-overflow", test_report_overflow);
   g_test_add_func ("/ep-data/report-many", test_report_many);
+  g_test_add_func ("/ep-data/report-narrower", test_report_narrower);
   g_test_add_func ("/ep-data/report-invalid", test_report_invalid);
   g_test_add_func ("/ep-data/event", test_event);
   g_test_add_func ("/ep-data/reboot-is-a-new-run", test_reboot_is_a_new_run);

@@ -285,6 +285,27 @@ test_loss (void)
 }
 
 static gboolean
+let_time_pass (Lab *lab, gboolean to_gateway, const guint8 *data, gsize len)
+{
+  if (!to_gateway && lab->filter_count++ == 0)
+    lab->now += 1500;
+  return TRUE;
+}
+
+/* The answer comes when the retransmission is due already: both happen, and the answer is not lost. */
+static void
+test_answer_at_the_deadline (void)
+{
+  g_autoptr (Lab) lab = lab_new (38);
+
+  lab->filter = let_time_pass;
+  g_assert_cmpint (gw_ep_power_up (lab->ep), ==, GW_OK);
+  lab_pump (lab);
+  g_assert_cmpint (gw_ep_state (lab->ep), ==, GW_EP_SESSION);
+  g_assert_cmpuint (lab->now, ==, 2500);
+}
+
+static gboolean
 drop_finished (Lab *lab, gboolean to_gateway, const guint8 *data, gsize len)
 {
   /* The server's last flight: change_cipher_spec, then the encrypted Finished. */
@@ -611,6 +632,8 @@ test_shutdown_wipes (void)
   memcpy (binding, gw_ep_binding (lab->ep), sizeof binding);
   memcpy (kid, gw_ep_key_id (lab->ep), sizeof kid);
   g_assert_nonnull (memmem (memory, gw_ep_size (), binding, sizeof binding));
+  gw_ep_link (lab->ep, false);
+  g_assert_null (memmem (memory, gw_ep_size (), binding, sizeof binding));
   gw_ep_shutdown (lab->ep);
   g_assert_null (memmem (memory, gw_ep_size (), binding, sizeof binding));
   g_assert_null (memmem (memory, gw_ep_size (), kid, sizeof kid));
@@ -676,6 +699,7 @@ main (int argc, char **argv)
   g_test_add_func ("/ep-dtls/owned-requires-use", test_owned_requires_use);
   g_test_add_func ("/ep-dtls/owned-ignores-names-and-dates", test_owned_ignores_names_and_dates);
   g_test_add_func ("/ep-dtls/loss", test_loss);
+  g_test_add_func ("/ep-dtls/answer-at-the-deadline", test_answer_at_the_deadline);
   g_test_add_func ("/ep-dtls/loss-of-the-end", test_loss_of_the_end);
   g_test_add_func ("/ep-dtls/who-starts", test_who_starts);
   g_test_add_func ("/ep-dtls/backs-off-from-refusal", test_backs_off_from_refusal);

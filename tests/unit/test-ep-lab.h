@@ -2,8 +2,8 @@
 #pragma once
 
 /* A line for the endpoint's unit tests: one GwEp on a TestChip, one GnuTLS DTLS server as the gateway, two
- * queues of datagrams between them and a clock that only the test moves: GnuTLS gets it too, since the test
- * program's clock_gettime() stands before libc's. Datagrams may be dropped by a filter. Everything runs in
+ * queues of datagrams between them and a clock that only the test moves: GnuTLS gets it too, where
+ * test-ep-clock.c is linked in. Datagrams may be dropped by a filter. Everything runs in
  * the test's thread; nothing waits for real time. */
 
 #include <gnutls/dtls.h>
@@ -35,6 +35,8 @@ typedef enum
   LAB_CERT_ANY_USE = 8,
   LAB_CERT_EXPIRED = 16,
 } LabCertFlags;
+
+extern guint64 lab_clock_ms; /* for test-ep-clock.c */
 
 typedef struct Lab Lab;
 /* Whether the datagram gets through. */
