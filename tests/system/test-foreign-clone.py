@@ -6,7 +6,7 @@ import unittest
 from gi.repository import GLib
 
 import tap
-from bus import ROOT, error_name
+from bus import NAME, ROOT, error_name
 from lab import Lab
 from supervisor import Timeout, wait
 
@@ -53,7 +53,7 @@ class Foreign(unittest.TestCase):
         self.assertNotIn(key_id, self.lab.broker.users())
         with self.assertRaises(GLib.Error) as caught:
             self.lab.bus.call(self.endpoint(key_id)["path"], "Endpoint", "Onboard", "(sa{sv})", "lab", {})
-        self.assertTrue(error_name(caught.exception).endswith("NotTrusted"))
+        self.assertEqual(error_name(caught.exception), f"{NAME}.Error.NotTrusted")
 
     def test_both_of_a_pair_of_clones_are_refused(self):
         port = self.add("clone 0")

@@ -3,7 +3,6 @@
 """From the chip to the broker: online in their own names, telemetry, commands, and what the owner can do about it."""
 import json
 import os
-import re
 import subprocess
 import unittest
 
@@ -65,7 +64,8 @@ class Onboarding(unittest.TestCase):
         for folder, _dirs, files in os.walk(self.lab.state):
             self.assertEqual(os.stat(folder).st_mode & 0o077, 0, folder)
             for name in files:
-                self.assertEqual(os.stat(os.path.join(folder, name)).st_mode & 0o077, 0, name)
+                if not name.endswith(".crt"):
+                    self.assertEqual(os.stat(os.path.join(folder, name)).st_mode & 0o077, 0, name)
 
     # Telemetry
 
@@ -119,7 +119,7 @@ class Onboarding(unittest.TestCase):
     def test_write_moves_the_actuator_once(self):
         result = self.lab.bus.call(self.path(0), "Points", "Write", "(uva{sv})", VALVE, GLib.Variant("d", 42.0), {})[0]
         self.assertEqual(result, 42)
-        self.assertEqual(self.lab.sim_status(0)["points"]["valve"], 42)
+        wait("the valve to get there", lambda: self.lab.sim_status(0)["points"]["valve"] == 42, 15)
 
     def test_limits_are_checked(self):
         write = (self.path(0), "Points", "Write", "(uva{sv})")
@@ -251,7 +251,7 @@ class Lifecycle(unittest.TestCase):
         self.assertEqual(self.lab.broker.users().count(self.ids[2]), users)
         with self.assertRaises(GLib.Error) as caught:
             self.lab.bus.call(self.endpoint(2)["path"], "Endpoint", "Onboard", "(sa{sv})", "", {})
-        self.assertTrue(re.search("Revoked|BadState", error_name(caught.exception)))
+        self.assertEqual(error_name(caught.exception), f"{NAME}.Error.Revoked")
 
 
 if __name__ == "__main__":
