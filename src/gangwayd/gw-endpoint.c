@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * See gw-endpoint.h. The heart is consider(): from the record, the inventory's verdict, the policy and the session it derives the one
- * next step, and does it. Everything that changes any of these calls it again; so a step that was broken off by kill -9, an
- * unplugged cable or a broker that is down is simply taken again.
+ * See gw-endpoint.h. This file holds what an endpoint is and what happens to it: its session, what it says of itself, what people
+ * decide. What follows from that is gw-onboarding's.
  */
 
 #include "config.h"
@@ -12,66 +11,16 @@
 
 #include <string.h>
 
-#include <gnutls/x509.h>
-
 #include "gw-data-codec.h"
-#include "gw-enrolment.h"
+#include "gw-endpoint-private.h"
 #include "gw-error.h"
+#include "gw-onboarding.h"
 #include "gw-telemetry.h"
-
-/* The certificate's age is looked at this often. */
-#define RENEW_LOOK_USEC (G_GINT64_CONSTANT (24 * 3600) * G_USEC_PER_SEC)
-
-struct _GwEndpoint
-{
-  const GwServices *services;
-  const GwEndpointListener *listener;
-  gpointer listener_data;
-  GwEndpointRecord *record;
-  gboolean stored; /* the record is in the database: chips of no manifest never are */
-  char *id;
-  char *manufacturer, *model, *serial_number, *firmware, *root_of_trust, *manifest;
-
-  GwPresence presence;
-  char *bus;
-  guint32 address;
-  char *reason;
-  char *remedy;
-
-  GwSession *session;
-  gboolean surveyed;
-  gboolean told_ready;
-  gboolean contradicts; /* what it said in the clear is not what it says inside the session */
-  GwLinkHello hello;
-  char *hello_texts[4];
-  gboolean has_hello;
-
-  /* Of the survey. */
-  gboolean has_owner;
-  guint8 owner[GW_SHA256_LEN];
-  guint64 generation;
-  guint n_slots;
-  GwIdentSlot slots[GW_IDENT_SLOTS_MAX];
-  GwIdentPuf puf;
-  guint64 uptime_ms;
-  gint64 uptime_at;
-
-  GwEnrolment *enrolment;
-  gboolean run_wanted; /* somebody waits for `settled` */
-  guint8 order_slot;
-  guint32 order_generation;
-  GwCourier *courier;
-  GwTimer retry_timer;
-  gint64 retry_usec;
-  GwTimer renew_timer;
-};
-
-static void consider (GwEndpoint *self);
 
 /* ---- small things ---- */
 
-static void
-replace_string (char **where, const char *value)
+void
+gw_endpoint_replace_string (char **where, const char *value)
 {
   char *old = *where;
 
@@ -79,46 +28,46 @@ replace_string (char **where, const char *value)
   g_free (old);
 }
 
-static void
-changed (GwEndpoint *self)
+void
+gw_endpoint_changed (GwEndpoint *self)
 {
   if (self->listener != NULL)
     self->listener->changed (self, self->listener_data);
 }
 
-static void
-set_reason (GwEndpoint *self, const char *reason, const char *remedy)
+void
+gw_endpoint_set_reason (GwEndpoint *self, const char *reason, const char *remedy)
 {
   if (g_strcmp0 (self->reason, reason) == 0 && g_strcmp0 (self->remedy, remedy) == 0)
     return;
-  replace_string (&self->reason, reason);
-  replace_string (&self->remedy, remedy);
-  changed (self);
+  gw_endpoint_replace_string (&self->reason, reason);
+  gw_endpoint_replace_string (&self->remedy, remedy);
+  gw_endpoint_changed (self);
 }
 
-static void
-save (GwEndpoint *self)
+void
+gw_endpoint_save (GwEndpoint *self)
 {
   if (!self->stored)
     return;
-  replace_string (&self->record->reason, self->reason);
+  gw_endpoint_replace_string (&self->record->reason, self->reason);
   gw_db_save_endpoint_async (self->services->writer, self->record, NULL, NULL);
 }
 
-static void
-presence_event (GwEndpoint *self, GwPresenceEvent event)
+void
+gw_endpoint_presence_event (GwEndpoint *self, GwPresenceEvent event)
 {
   GwPresence next;
 
   if (!gw_presence_next (self->presence, event, &next) || next == self->presence)
     return;
   self->presence = next;
-  changed (self);
+  gw_endpoint_changed (self);
 }
 
 /* TRUE if the event is allowed; saves when it changes something. */
-static gboolean
-lifecycle_event (GwEndpoint *self, GwLifecycleEvent event)
+gboolean
+gw_endpoint_lifecycle_event (GwEndpoint *self, GwLifecycleEvent event)
 {
   GwLifecycle next;
 
@@ -129,13 +78,13 @@ lifecycle_event (GwEndpoint *self, GwLifecycleEvent event)
   g_message ("endpoint %.16s: %s -> %s", self->id, gw_lifecycle_to_string (self->record->lifecycle),
              gw_lifecycle_to_string (next));
   self->record->lifecycle = next;
-  save (self);
-  changed (self);
+  gw_endpoint_save (self);
+  gw_endpoint_changed (self);
   return TRUE;
 }
 
-static void
-settle (GwEndpoint *self, const GError *error)
+void
+gw_endpoint_settle (GwEndpoint *self, const GError *error)
 {
   if (!self->run_wanted)
     return;
@@ -144,8 +93,8 @@ settle (GwEndpoint *self, const GError *error)
     self->listener->settled (self, error, self->listener_data);
 }
 
-static void G_GNUC_PRINTF (3, 4)
-settle_error (GwEndpoint *self, GwError code, const char *format, ...)
+void
+gw_endpoint_settle_error (GwEndpoint *self, GwError code, const char *format, ...)
 {
   g_autoptr (GError) error = NULL;
   va_list args;
@@ -153,449 +102,7 @@ settle_error (GwEndpoint *self, GwError code, const char *format, ...)
   va_start (args, format);
   error = g_error_new_valist (GW_ERROR, code, format, args);
   va_end (args);
-  settle (self, error);
-}
-
-static void
-retry_later (GwEndpoint *self)
-{
-  self->retry_usec = CLAMP (self->retry_usec * 2, GW_ENDPOINT_RETRY_MIN_USEC, GW_ENDPOINT_RETRY_MAX_USEC);
-  gw_timer_arm (&self->retry_timer, self->retry_usec);
-}
-
-static void
-on_retry (gpointer data)
-{
-  consider (data);
-}
-
-/* ---- the courier ---- */
-
-static void
-on_courier_online (gboolean online, const char *reason, gpointer data)
-{
-  GwEndpoint *self = data;
-
-  if (online)
-    {
-      presence_event (self, GW_PRESENCE_EVENT_CONNECT);
-      set_reason (self, "", "");
-      settle (self, NULL);
-      return;
-    }
-  presence_event (self, GW_PRESENCE_EVENT_DISCONNECT);
-  if (reason != NULL && self->session != NULL)
-    {
-      g_autofree char *text = g_strdup_printf ("not connected to the broker: %s", reason);
-
-      set_reason (self, text, "it is tried again by itself; look at the broker's log and at `gangwayctl policies`");
-    }
-  changed (self);
-}
-
-typedef struct
-{
-  GwEndpoint *endpoint;
-  guint32 serial;
-} Signature;
-
-static void
-on_signature (const GwSmpResult *result, GwBytes body, const GError *error, gpointer data)
-{
-  g_autofree Signature *signature = data;
-  GwEndpoint *self = signature->endpoint;
-  g_autoptr (GError) bad = NULL;
-  GwIdentSignRsp answer = { { NULL, 0 } };
-  GwStatus status;
-
-  if (self->courier == NULL)
-    return;
-  if (error == NULL && (status = gw_ident_sign_rsp_decode (body, &answer)) != GW_OK)
-    {
-      g_set_error (&bad, GW_ERROR, GW_ERROR_INVALID, "the endpoint's signature is damaged: %s", gw_status_text (status));
-      error = bad;
-    }
-  gw_courier_signed (self->courier, signature->serial, answer.signature.ptr, answer.signature.len, error);
-}
-
-static void
-on_courier_sign (guint32 serial, const guint8 *hash, gsize len, gpointer data)
-{
-  GwEndpoint *self = data;
-  g_autoptr (GError) error = NULL;
-  GwIdentSignReq request = { self->record->slot, self->record->generation, { hash, len } };
-  Signature *signature;
-  guint8 buffer[128];
-  GwCborWriter body;
-
-  if (self->session == NULL)
-    {
-      g_set_error_literal (&error, GW_ERROR, GW_ERROR_OFFLINE, "the endpoint is not there to sign");
-      gw_courier_signed (self->courier, serial, NULL, 0, error);
-      return;
-    }
-  signature = g_new (Signature, 1);
-  signature->endpoint = self;
-  signature->serial = serial;
-  gw_cbor_writer_init (&body, buffer, sizeof buffer);
-  gw_ident_sign_req_encode (&request, &body);
-  gw_session_request (self->session, GW_SMP_OP_WRITE, GW_SESSION_GROUP_IDENT, GW_IDENT_SIGN, &body, GW_SMP_PATIENCE_SIGN,
-                      on_signature, signature);
-}
-
-static void
-on_courier_command (const GwUplinkMessage *message, gpointer data)
-{
-  GwEndpoint *self = data;
-
-  if (self->listener != NULL)
-    self->listener->command (self, message, self->listener_data);
-}
-
-static const GwCourierEvents courier_events = {
-  .online = on_courier_online,
-  .sign = on_courier_sign,
-  .command = on_courier_command,
-};
-
-static void
-drop_courier (GwEndpoint *self)
-{
-  if (self->courier == NULL)
-    return;
-  g_clear_pointer (&self->courier, gw_courier_free);
-  presence_event (self, GW_PRESENCE_EVENT_DISCONNECT);
-}
-
-/* When two thirds of the certificate's time are over; 0 if it cannot be read. */
-static gint64
-certificate_renew_at (GBytes *certificate)
-{
-  gsize len;
-  gnutls_datum_t der = { (guint8 *) g_bytes_get_data (certificate, &len), 0 };
-  gnutls_x509_crt_t crt;
-  gint64 at = 0;
-
-  der.size = (guint) len;
-  gnutls_x509_crt_init (&crt);
-  if (gnutls_x509_crt_import (crt, &der, GNUTLS_X509_FMT_DER) == 0)
-    {
-      gint64 from = gnutls_x509_crt_get_activation_time (crt), to = gnutls_x509_crt_get_expiration_time (crt);
-
-      at = (from + (to - from) / 3 * 2) * G_USEC_PER_SEC;
-    }
-  gnutls_x509_crt_deinit (crt);
-  return at;
-}
-
-static void
-connect_uplink (GwEndpoint *self, GwPolicy *policy)
-{
-  g_autoptr (GError) error = NULL;
-  gint64 until = certificate_renew_at (self->record->certificate) - gw_loop_realtime (self->services->loop);
-
-  if (!self->told_ready && self->listener != NULL)
-    {
-      self->told_ready = TRUE;
-      self->listener->ready (self, self->listener_data);
-    }
-  gw_timer_arm (&self->renew_timer, CLAMP (until, G_USEC_PER_SEC, RENEW_LOOK_USEC));
-  if (self->courier == NULL)
-    {
-      GwCourierOrder order = {
-        .kid = self->record->kid,
-        .id = self->id,
-        .policy = policy,
-        .vars = { self->id, self->serial_number, self->model, gw_endpoint_get_name (self) },
-        .certificate = self->record->certificate,
-      };
-
-      self->courier = gw_courier_new (self->services, &order, &courier_events, self, &error);
-    }
-  if (self->courier == NULL)
-    {
-      set_reason (self, error->message, "correct the policy, then `gangwayctl policies --reload`");
-      settle (self, error);
-      return;
-    }
-  if (gw_courier_is_online (self->courier))
-    presence_event (self, GW_PRESENCE_EVENT_CONNECT);
-  else if (self->listener != NULL && self->run_wanted)
-    self->listener->stage (self, 0.9, "connecting to the broker", self->listener_data);
-  gw_courier_start (self->courier);
-}
-
-/* ---- enrolment ---- */
-
-static void
-on_enrolment_stage (double progress, const char *stage, gpointer data)
-{
-  GwEndpoint *self = data;
-
-  if (self->listener != NULL && self->run_wanted)
-    self->listener->stage (self, progress, stage, self->listener_data);
-}
-
-static void
-on_enrolment_owned (gpointer data)
-{
-  GwEndpoint *self = data;
-
-  self->has_owner = TRUE;
-  memcpy (self->owner, gw_ca_get_spki_hash (self->services->ca), sizeof self->owner);
-  self->record->owned = TRUE;
-  memcpy (self->record->owner, self->owner, sizeof self->record->owner);
-  save (self);
-}
-
-static GwIdentSlot *
-find_slot (GwEndpoint *self, guint8 number)
-{
-  for (guint i = 0; i < self->n_slots; i++)
-    if (self->slots[i].slot == number)
-      return &self->slots[i];
-  return NULL;
-}
-
-static void
-take_certificate (GwEndpoint *self, GwIssued *issued)
-{
-  GwEndpointRecord *record = self->record;
-  GwIdentSlot *slot;
-
-  g_clear_pointer (&record->certificate, g_bytes_unref);
-  record->certificate = g_bytes_ref (issued->certificate);
-  record->not_after = issued->not_after;
-  record->slot = self->order_slot;
-  record->generation = self->order_generation;
-  for (guint i = 0; i < sizeof record->fingerprint && issued->fingerprint[2 * i] != '\0'; i++)
-    record->fingerprint[i] = (guint8) (g_ascii_xdigit_value (issued->fingerprint[2 * i]) << 4
-                                       | g_ascii_xdigit_value (issued->fingerprint[2 * i + 1]));
-  slot = find_slot (self, record->slot);
-  if (slot == NULL && self->n_slots < GW_IDENT_SLOTS_MAX)
-    slot = &self->slots[self->n_slots++];
-  if (slot != NULL)
-    {
-      slot->slot = record->slot;
-      slot->generation = record->generation;
-      slot->has_certificate = TRUE;
-    }
-  self->generation = MAX (self->generation, record->generation);
-}
-
-static void
-on_enrolment_done (GwIssued *issued, const GError *error, gpointer data)
-{
-  g_autoptr (GwIssued) owned = issued;
-  GwEndpoint *self = data;
-
-  self->enrolment = NULL;
-  if (error != NULL)
-    {
-      g_autofree char *text = g_strdup_printf ("could not be enrolled: %s", error->message);
-
-      set_reason (self, text, "it is tried again by itself; `gangwayctl onboard` tries at once");
-      settle (self, error);
-      if (self->session != NULL)
-        retry_later (self);
-      return;
-    }
-  self->retry_usec = 0;
-  take_certificate (self, issued);
-  /* The old connection showed the old certificate. */
-  drop_courier (self);
-  if (!lifecycle_event (self, GW_LIFECYCLE_EVENT_ENROL))
-    return;
-  save (self);
-  changed (self);
-  consider (self);
-}
-
-static const GwEnrolmentEvents enrolment_events = {
-  .stage = on_enrolment_stage,
-  .owned = on_enrolment_owned,
-  .done = on_enrolment_done,
-};
-
-/* Whether the endpoint is ours, or may become it now; says why not. */
-static gboolean
-may_own (GwEndpoint *self, const GwPolicy *policy, const GwAdmission *admission)
-{
-  if (self->has_owner)
-    {
-      if (memcmp (self->owner, gw_ca_get_spki_hash (self->services->ca), sizeof self->owner) == 0)
-        return TRUE;
-      set_reason (self, "it belongs to another owner", "have that owner release it, or reset it to its factory state");
-      settle_error (self, GW_ERROR_NOT_TRUSTED, "%s: %s", self->reason, self->remedy);
-      return FALSE;
-    }
-  if (policy->first_use == GW_POLICY_FIRST_USE_WINDOW && admission->adopt_until > gw_loop_realtime (self->services->loop))
-    return TRUE;
-  set_reason (self,
-              policy->first_use == GW_POLICY_FIRST_USE_WINDOW
-                  ? "it has no owner yet, and the time in which this batch takes first owners is over"
-                  : "it has no owner yet, and its policy takes none on first use (FirstUse=never)",
-              "approve it: `gangwayctl approve`, then power-cycle the device");
-  settle_error (self, GW_ERROR_NOT_TRUSTED, "%s: %s", self->reason, self->remedy);
-  return FALSE;
-}
-
-static void
-enrol (GwEndpoint *self, guint8 slot, guint32 generation, const GwAdmission *admission)
-{
-  GwEnrolmentOrder order = {
-    .take_ownership = !self->has_owner,
-    .slot = slot,
-    .generation = generation,
-    .kid = self->id,
-    .serial_number = admission != NULL && admission->serial != NULL ? admission->serial : self->serial_number,
-    .policy = self->record->policy,
-  };
-
-  self->order_slot = slot;
-  self->order_generation = generation;
-  self->enrolment = gw_enrolment_start (self->session, self->services->ca, self->services->issuer, &order, &enrolment_events, self);
-}
-
-/* Whether the endpoint still has the key and the certificate that we know, with enough time left. */
-static gboolean
-has_good_certificate (GwEndpoint *self)
-{
-  const GwEndpointRecord *record = self->record;
-  const GwIdentSlot *slot;
-
-  if (record->certificate == NULL || !self->has_owner
-      || certificate_renew_at (record->certificate) <= gw_loop_realtime (self->services->loop))
-    return FALSE;
-  slot = find_slot (self, record->slot);
-  return slot != NULL && slot->has_certificate && slot->generation == record->generation;
-}
-
-/* ---- considering ---- */
-
-static void
-take_labels (GwEndpoint *self, const GwAdmission *admission)
-{
-  replace_string (&self->manifest, admission->in_manifest ? admission->manifest : "");
-  if (!admission->in_manifest)
-    return;
-  replace_string (&self->manufacturer, admission->manufacturer);
-  replace_string (&self->model, admission->model);
-  replace_string (&self->serial_number, admission->serial);
-  if (self->stored)
-    return;
-  self->stored = TRUE;
-  save (self);
-}
-
-/* Keeps it out, with the reason that is set. */
-static void
-keep_out (GwEndpoint *self, GwError code)
-{
-  if (self->enrolment != NULL)
-    gw_enrolment_cancel (g_steal_pointer (&self->enrolment));
-  gw_timer_disarm (&self->retry_timer);
-  drop_courier (self);
-  settle_error (self, code, "%s%s%s", self->reason, *self->remedy != '\0' ? ": " : "", self->remedy);
-}
-
-/* The inventory's word; FALSE if the endpoint stays out. */
-static gboolean
-admit (GwEndpoint *self, const GwAdmission *admission)
-{
-  if (admission->verdict == GW_ADMISSION_ADMITTED)
-    {
-      gboolean moved = g_strcmp0 (self->record->policy, admission->policy) != 0;
-
-      replace_string (&self->record->policy, admission->policy);
-      replace_string (&self->record->batch, admission->batch);
-      if (moved)
-        {
-          drop_courier (self);
-          save (self);
-        }
-      if (self->record->lifecycle == GW_LIFECYCLE_QUARANTINED)
-        set_reason (self, "", "");
-      return lifecycle_event (self, GW_LIFECYCLE_EVENT_ADMIT);
-    }
-  lifecycle_event (self, GW_LIFECYCLE_EVENT_REJECT);
-  if (self->record->lifecycle == GW_LIFECYCLE_ENROLLED
-      && (admission->verdict == GW_ADMISSION_NOT_CLAIMED || admission->verdict == GW_ADMISSION_NOT_IN_MANIFEST))
-    return TRUE; /* its claim was withdrawn after it was enrolled: that does not end it */
-  set_reason (self, admission->reason, admission->remedy);
-  keep_out (self, admission->verdict == GW_ADMISSION_NOT_CLAIMED ? GW_ERROR_UNCLAIMED : GW_ERROR_NOT_TRUSTED);
-  return FALSE;
-}
-
-/* States that need no look at the inventory. TRUE: it stays out. */
-static gboolean
-is_barred (GwEndpoint *self)
-{
-  switch (self->record->lifecycle)
-    {
-    case GW_LIFECYCLE_REVOKED:
-      keep_out (self, GW_ERROR_REVOKED);
-      return TRUE;
-    case GW_LIFECYCLE_DECOMMISSIONED:
-      keep_out (self, GW_ERROR_BAD_STATE);
-      return TRUE;
-    default:
-      break;
-    }
-  if (self->record->cloned)
-    {
-      keep_out (self, GW_ERROR_CLONED);
-      return TRUE;
-    }
-  if (self->record->held)
-    {
-      keep_out (self, GW_ERROR_BAD_STATE);
-      return TRUE;
-    }
-  return FALSE;
-}
-
-static void
-consider (GwEndpoint *self)
-{
-  g_autoptr (GError) error = NULL;
-  g_autoptr (GwAdmission) admission = NULL;
-  GwPolicy *policy;
-
-  if (is_barred (self))
-    return;
-  admission = gw_inventory_decide (self->services->inventory, self->record->kid, self->services->policies, &error);
-  if (admission == NULL)
-    {
-      set_reason (self, error->message, "look at the journal: the inventory cannot be read");
-      keep_out (self, GW_ERROR_STORAGE);
-      return;
-    }
-  take_labels (self, admission);
-  if (!admit (self, admission))
-    return;
-  policy = self->record->policy != NULL ? gw_policy_set_lookup (self->services->policies, self->record->policy) : NULL;
-  if (policy == NULL || !gw_policy_is_valid (policy))
-    {
-      set_reason (self, policy == NULL ? "its policy is gone" : "its policy has mistakes", "see `gangwayctl policies`");
-      keep_out (self, GW_ERROR_INVALID);
-      return;
-    }
-  if (self->session == NULL || !self->surveyed || self->enrolment != NULL)
-    return;
-  if (self->contradicts)
-    {
-      set_reason (self, "what it says of itself in the clear is not what it says inside the proven session",
-                  "look for a device on the line that answers in its place, then unplug and plug it");
-      keep_out (self, GW_ERROR_NOT_TRUSTED);
-      return;
-    }
-  if (!may_own (self, policy, admission))
-    return;
-  if (has_good_certificate (self) && lifecycle_event (self, GW_LIFECYCLE_EVENT_ENROL))
-    connect_uplink (self, policy);
-  else
-    enrol (self, self->record->slot != 0 ? self->record->slot : 1, (guint32) self->generation, admission);
+  gw_endpoint_settle (self, error);
 }
 
 /* ---- the session ---- */
@@ -646,11 +153,11 @@ on_session_ended (GwSession *session, const GError *error, gpointer data)
     return;
   self->record->last_seen = gw_loop_realtime (self->services->loop);
   forget_session (self);
-  save (self);
+  gw_endpoint_save (self);
   if (self->courier != NULL)
     gw_courier_drain (self->courier);
-  presence_event (self, GW_PRESENCE_EVENT_SESSION_END);
-  settle (self, error);
+  gw_endpoint_presence_event (self, GW_PRESENCE_EVENT_SESSION_END);
+  gw_endpoint_settle (self, error);
 }
 
 static const GwSessionUser session_user = {
@@ -688,17 +195,17 @@ take_survey (GwEndpoint *self, const GwIdentInfo *info)
   g_autofree char *firmware = dup_text (info->hello.firmware);
   g_autofree char *root_of_trust = dup_text (info->root_of_trust);
 
-  replace_string (&self->firmware, firmware);
-  replace_string (&self->root_of_trust, root_of_trust);
+  gw_endpoint_replace_string (&self->firmware, firmware);
+  gw_endpoint_replace_string (&self->root_of_trust, root_of_trust);
   if (*self->manifest == '\0')
     {
       g_autofree char *manufacturer = dup_text (info->hello.manufacturer);
       g_autofree char *model = dup_text (info->hello.model);
       g_autofree char *serial = dup_text (info->hello.serial);
 
-      replace_string (&self->manufacturer, manufacturer);
-      replace_string (&self->model, model);
-      replace_string (&self->serial_number, serial);
+      gw_endpoint_replace_string (&self->manufacturer, manufacturer);
+      gw_endpoint_replace_string (&self->model, model);
+      gw_endpoint_replace_string (&self->serial_number, serial);
     }
   self->has_owner = info->has_owner;
   memcpy (self->owner, info->owner, sizeof self->owner);
@@ -724,13 +231,13 @@ on_surveyed (GwSession *session, const GwIdentInfo *info, const GError *error, g
     {
       g_autofree char *text = g_strdup_printf ("it could not be asked what it is: %s", error->message);
 
-      set_reason (self, text, "unplug and plug it; if it stays so, its firmware does not speak this protocol");
-      settle (self, error);
+      gw_endpoint_set_reason (self, text, "unplug and plug it; if it stays so, its firmware does not speak this protocol");
+      gw_endpoint_settle (self, error);
       return;
     }
   take_survey (self, info);
-  changed (self);
-  consider (self);
+  gw_endpoint_changed (self);
+  gw_onboarding_consider (self);
 }
 
 void
@@ -742,8 +249,8 @@ gw_endpoint_adopt (GwEndpoint *self, GwSession *session, const char *bus, guint3
       forget_session (self);
     }
   self->session = gw_session_ref (session);
-  replace_string (&self->bus, bus);
-  replace_string (&self->record->last_bus, strrchr (bus, '/') != NULL ? strrchr (bus, '/') + 1 : bus);
+  gw_endpoint_replace_string (&self->bus, bus);
+  gw_endpoint_replace_string (&self->record->last_bus, strrchr (bus, '/') != NULL ? strrchr (bus, '/') + 1 : bus);
   self->address = address;
   self->record->last_seen = gw_loop_realtime (self->services->loop);
   self->has_hello = hello != NULL;
@@ -759,8 +266,8 @@ gw_endpoint_adopt (GwEndpoint *self, GwSession *session, const char *bus, guint3
         }
     }
   gw_session_set_user (session, &session_user, self);
-  presence_event (self, GW_PRESENCE_EVENT_PROVE);
-  changed (self);
+  gw_endpoint_presence_event (self, GW_PRESENCE_EVENT_PROVE);
+  gw_endpoint_changed (self);
   gw_session_survey (session, on_surveyed, self);
 }
 
@@ -769,10 +276,10 @@ gw_endpoint_attach (GwEndpoint *self, const char *bus, guint32 address)
 {
   if (self->session != NULL)
     return;
-  replace_string (&self->bus, bus);
+  gw_endpoint_replace_string (&self->bus, bus);
   self->address = address;
-  presence_event (self, GW_PRESENCE_EVENT_ATTACH);
-  changed (self);
+  gw_endpoint_presence_event (self, GW_PRESENCE_EVENT_ATTACH);
+  gw_endpoint_changed (self);
 }
 
 void
@@ -780,16 +287,16 @@ gw_endpoint_detach (GwEndpoint *self)
 {
   if (self->session != NULL)
     return;
-  replace_string (&self->bus, "/");
+  gw_endpoint_replace_string (&self->bus, "/");
   self->address = 0;
-  presence_event (self, GW_PRESENCE_EVENT_DETACH);
-  changed (self);
+  gw_endpoint_presence_event (self, GW_PRESENCE_EVENT_DETACH);
+  gw_endpoint_changed (self);
 }
 
 void
 gw_endpoint_begin_proof (GwEndpoint *self)
 {
-  presence_event (self, GW_PRESENCE_EVENT_HELLO);
+  gw_endpoint_presence_event (self, GW_PRESENCE_EVENT_HELLO);
 }
 
 GwSession *
@@ -804,16 +311,16 @@ void
 gw_endpoint_set_cloned (GwEndpoint *self, const char *reason)
 {
   self->record->cloned = TRUE;
-  set_reason (self, reason, "find and unplug the copy, then `gangwayctl approve` the one that stays");
-  save (self);
-  changed (self);
-  consider (self);
+  gw_endpoint_set_reason (self, reason, "find and unplug the copy, then `gangwayctl approve` the one that stays");
+  gw_endpoint_save (self);
+  gw_endpoint_changed (self);
+  gw_onboarding_consider (self);
 }
 
 gboolean
 gw_endpoint_approve (GwEndpoint *self, GError **error)
 {
-  if (!lifecycle_event (self, GW_LIFECYCLE_EVENT_REJECT))
+  if (!gw_endpoint_lifecycle_event (self, GW_LIFECYCLE_EVENT_REJECT))
     {
       g_set_error (error, GW_ERROR, GW_ERROR_REVOKED, "the endpoint is %s, which is for good",
                    gw_lifecycle_to_string (self->record->lifecycle));
@@ -821,17 +328,17 @@ gw_endpoint_approve (GwEndpoint *self, GError **error)
     }
   self->record->held = FALSE;
   self->record->cloned = FALSE;
-  set_reason (self, "", "");
-  save (self);
-  changed (self);
-  consider (self);
+  gw_endpoint_set_reason (self, "", "");
+  gw_endpoint_save (self);
+  gw_endpoint_changed (self);
+  gw_onboarding_consider (self);
   return TRUE;
 }
 
 void
 gw_endpoint_reconsider (GwEndpoint *self)
 {
-  consider (self);
+  gw_onboarding_consider (self);
 }
 
 gboolean
@@ -873,9 +380,9 @@ gw_endpoint_onboard (GwEndpoint *self, GError **error)
   self->run_wanted = TRUE;
   self->retry_usec = 0;
   gw_timer_disarm (&self->retry_timer);
-  consider (self);
+  gw_onboarding_consider (self);
   if (self->run_wanted && self->courier != NULL && gw_courier_is_online (self->courier))
-    settle (self, NULL);
+    gw_endpoint_settle (self, NULL);
   return TRUE;
 }
 
@@ -884,7 +391,7 @@ gw_endpoint_renew (GwEndpoint *self, gboolean rekey, GError **error)
 {
   guint8 other = self->record->slot == 1 ? 2 : 1;
 
-  if (self->record->lifecycle != GW_LIFECYCLE_ENROLLED || is_barred (self))
+  if (self->record->lifecycle != GW_LIFECYCLE_ENROLLED || gw_onboarding_is_barred (self))
     {
       g_set_error (error, GW_ERROR, GW_ERROR_BAD_STATE, "the endpoint is %s: only an enrolled one has a certificate to renew",
                    gw_endpoint_get_state (self));
@@ -901,7 +408,7 @@ gw_endpoint_renew (GwEndpoint *self, gboolean rekey, GError **error)
       return FALSE;
     }
   self->run_wanted = TRUE;
-  enrol (self, rekey ? other : self->record->slot, self->record->generation + (rekey ? 1 : 0), NULL);
+  gw_onboarding_enrol (self, rekey ? other : self->record->slot, self->record->generation + (rekey ? 1 : 0), NULL);
   return TRUE;
 }
 
@@ -916,16 +423,16 @@ drop_certificate (GwEndpoint *self)
 static gboolean
 decide (GwEndpoint *self, GwLifecycleEvent event, const char *reason, const char *remedy, GError **error)
 {
-  if (!lifecycle_event (self, event))
+  if (!gw_endpoint_lifecycle_event (self, event))
     {
       g_set_error (error, GW_ERROR, GW_ERROR_BAD_STATE, "the endpoint is %s: that cannot be changed any more",
                    gw_lifecycle_to_string (self->record->lifecycle));
       return FALSE;
     }
-  set_reason (self, reason, remedy);
-  save (self);
-  changed (self);
-  consider (self);
+  gw_endpoint_set_reason (self, reason, remedy);
+  gw_endpoint_save (self);
+  gw_endpoint_changed (self);
+  gw_onboarding_consider (self);
   return TRUE;
 }
 
@@ -959,9 +466,9 @@ gw_endpoint_decommission (GwEndpoint *self, const char *reason, GError **error)
 void
 gw_endpoint_set_name (GwEndpoint *self, const char *name)
 {
-  replace_string (&self->record->name, name);
-  save (self);
-  changed (self);
+  gw_endpoint_replace_string (&self->record->name, name);
+  gw_endpoint_save (self);
+  gw_endpoint_changed (self);
 }
 
 void
@@ -969,7 +476,7 @@ gw_endpoint_cancel_run (GwEndpoint *self)
 {
   if (self->enrolment != NULL)
     gw_enrolment_cancel (g_steal_pointer (&self->enrolment));
-  settle_error (self, GW_ERROR_CANCELLED, "cancelled; the endpoint goes on by itself at the next occasion");
+  gw_endpoint_settle_error (self, GW_ERROR_CANCELLED, "cancelled; the endpoint goes on by itself at the next occasion");
 }
 
 /* ---- what it is ---- */
@@ -1101,8 +608,8 @@ gw_endpoint_new (const GwServices *services, GwEndpointRecord *record)
   self->stored = record->first_seen != 0;
   if (record->first_seen == 0)
     record->first_seen = gw_loop_realtime (services->loop);
-  gw_timer_init (&self->retry_timer, services->loop, on_retry, self);
-  gw_timer_init (&self->renew_timer, services->loop, on_retry, self);
+  gw_timer_init (&self->retry_timer, services->loop, gw_onboarding_retry, self);
+  gw_timer_init (&self->renew_timer, services->loop, gw_onboarding_retry, self);
   return self;
 }
 
