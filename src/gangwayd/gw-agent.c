@@ -459,7 +459,10 @@ static gboolean
 open_storage (GwAgent *self, GError **error)
 {
   g_autofree char *damage = NULL, *inventory_damage = NULL, *spool_dir = NULL;
-  GwSpoolLimits limits = { .max_bytes = self->services.config->spool_max_bytes };
+  GwSpoolLimits limits = {
+    .max_bytes = self->services.config->spool_max_bytes,
+    .max_bytes_per_endpoint = self->services.config->spool_max_bytes_per_endpoint,
+  };
 
   if (g_mkdir_with_parents (self->state_dir, 0700) < 0)
     {

@@ -16,7 +16,6 @@ typedef enum
 {
   KIND_SIZE,
   KIND_DURATION,
-  KIND_DURATION_OR_NEVER,
   KIND_PATH,
   KIND_PATHS,
 } Kind;
@@ -30,10 +29,7 @@ static const struct
 } keys[] = {
   { "Spool", "MaxBytes", KIND_SIZE, G_STRUCT_OFFSET (GwConfig, spool_max_bytes) },
   { "Spool", "MaxBytesPerEndpoint", KIND_SIZE, G_STRUCT_OFFSET (GwConfig, spool_max_bytes_per_endpoint) },
-  { "Spool", "MaxAge", KIND_DURATION, G_STRUCT_OFFSET (GwConfig, spool_max_age) },
   { "Uplink", "DrainTime", KIND_DURATION, G_STRUCT_OFFSET (GwConfig, drain_time) },
-  { "Uplink", "OrphanAfter", KIND_DURATION_OR_NEVER, G_STRUCT_OFFSET (GwConfig, orphan_after) },
-  { "Uplink", "ReconnectMax", KIND_DURATION, G_STRUCT_OFFSET (GwConfig, reconnect_max) },
   { "Adoption", "Window", KIND_DURATION, G_STRUCT_OFFSET (GwConfig, adoption_window) },
   { "Trust", "Manifests", KIND_PATH, G_STRUCT_OFFSET (GwConfig, manifest_trust_dir) },
   { "Policies", "Directories", KIND_PATHS, G_STRUCT_OFFSET (GwConfig, policy_dirs) },
@@ -46,10 +42,7 @@ gw_config_new_defaults (void)
 
   self->spool_max_bytes = 256u << 20;
   self->spool_max_bytes_per_endpoint = 16u << 20;
-  self->spool_max_age = 30 * 24 * HOUR;
   self->drain_time = 30 * G_USEC_PER_SEC;
-  self->orphan_after = 7 * 24 * HOUR;
-  self->reconnect_max = 120 * G_USEC_PER_SEC;
   self->adoption_window = 24 * HOUR;
   self->manifest_trust_dir = g_strdup ("/etc/gangway/trust.d/manifest");
   self->policy_dirs = g_strsplit (GW_POLICY_DIRS_DEFAULT, ":", -1);
@@ -104,13 +97,6 @@ take_value (GwConfig *self, gsize i, const char *value)
     {
     case KIND_SIZE:
       return gw_keyfile_parse_size (value, field) ? NULL : "a size like 4096, 512K, 256M or 1G";
-    case KIND_DURATION_OR_NEVER:
-      if (g_str_equal (value, "never"))
-        {
-          *(gint64 *)field = 0;
-          return NULL;
-        }
-      return gw_keyfile_parse_duration (value, field) ? NULL : "a duration like 30s, 5m, 24h or 7d, or never";
     case KIND_DURATION:
       return gw_keyfile_parse_duration (value, field) ? NULL : "a duration like 30s, 5m, 24h or 7d";
     case KIND_PATH:

@@ -11,10 +11,7 @@
  *
  *   [Spool]     MaxBytes=256M          all endpoints together; full = no more acknowledgements
  *               MaxBytesPerEndpoint=16M
- *               MaxAge=30d             older records are dropped and counted
  *   [Uplink]    DrainTime=30s          an open uplink outlives its node by this
- *               OrphanAfter=7d         then stranded records go out under the gateway's identity; never = not at all
- *               ReconnectMax=120s      upper end of the jittered backoff
  *   [Adoption]  Window=24h             how long AddBatch and Approve let first use happen
  *   [Trust]     Manifests=/etc/gangway/trust.d/manifest
  *   [Policies]  Directories=/etc/gangway/policies.d;/usr/lib/gangway/policies.d
@@ -27,10 +24,7 @@ typedef struct
 {
   guint64 spool_max_bytes;
   guint64 spool_max_bytes_per_endpoint;
-  gint64 spool_max_age;        /* us */
   gint64 drain_time;           /* us */
-  gint64 orphan_after;         /* us; 0 = never */
-  gint64 reconnect_max;        /* us */
   gint64 adoption_window;      /* us */
   char *manifest_trust_dir;
   char **policy_dirs;          /* NULL-terminated */

@@ -52,7 +52,6 @@ gw_policy_unref (GwPolicy *self)
   g_free (self->command_topic);
   g_free (self->reply_topic);
   g_free (self->status_topic);
-  g_free (self->orphan_topic);
   g_free (self->format);
   g_strfreev (self->problems);
   g_free (self);
@@ -347,8 +346,6 @@ take_entry (Context *c, const GwKeyfileEntry *entry)
     take_topic (c, key, value, &p->reply_topic);
   else if (g_str_equal (key, "StatusTopic"))
     take_topic (c, key, value, &p->status_topic);
-  else if (g_str_equal (key, "OrphanTopic"))
-    take_topic (c, key, value, &p->orphan_topic);
   else if (!g_str_equal (key, "TrustAnchors"))
     PROBLEM (c, "[Policy] has no key %s", key);
   else if (!g_path_is_absolute (value))

@@ -36,7 +36,6 @@ typedef struct
   char *command_topic;
   char *reply_topic;
   char *status_topic;
-  char *orphan_topic;      /* OrphanTopic; NULL = none */
   char *format;            /* Format: "senml-json" */
   GwPolicyFirstUse first_use; /* FirstUse; default never */
   guint mqtt_version;      /* 5 (default) or 311 */

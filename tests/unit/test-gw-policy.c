@@ -45,8 +45,7 @@ static void
 test_good (void)
 {
   g_autoptr (GwPolicy) p = parse (GOOD);
-  g_autoptr (GwPolicy) all = parse (GOOD "FirstUse=window\nMqttVersion=3.1.1\nTlsMin=1.2\nKeepAlive=5\r\n"
-                                         "OrphanTopic=orphan/{serial}");
+  g_autoptr (GwPolicy) all = parse (GOOD "FirstUse=window\nMqttVersion=3.1.1\nTlsMin=1.2\nKeepAlive=5\r\n");
 
   g_assert_true (gw_policy_is_valid (p));
   g_assert_cmpstr (p->name, ==, "plant");
@@ -65,14 +64,12 @@ test_good (void)
   g_assert_cmpuint (p->mqtt_version, ==, 5);
   g_assert_cmpuint (p->tls_min, ==, 13);
   g_assert_cmpuint (p->keep_alive, ==, 60);
-  g_assert_null (p->orphan_topic);
 
   g_assert_true (gw_policy_is_valid (all));
   g_assert_cmpint (all->first_use, ==, GW_POLICY_FIRST_USE_WINDOW);
   g_assert_cmpuint (all->mqtt_version, ==, 311);
   g_assert_cmpuint (all->tls_min, ==, 12);
   g_assert_cmpuint (all->keep_alive, ==, 5);
-  g_assert_cmpstr (all->orphan_topic, ==, "orphan/{serial}");
 }
 
 /* Each wrong line gives one problem, with the line's number and these words. */
@@ -306,8 +303,8 @@ test_keyfile_limits (void)
 static void
 test_config_values (void)
 {
-  static const char text[] = "[Spool]\nMaxBytes=1G\nMaxBytesPerEndpoint=512K\nMaxAge=90d\n"
-                             "[Uplink]\nDrainTime = 45 \nOrphanAfter=never\nReconnectMax=5m\n"
+  static const char text[] = "[Spool]\nMaxBytes=1G\nMaxBytesPerEndpoint=512K\n"
+                             "[Uplink]\nDrainTime = 45 \n"
                              "[Adoption]\nWindow=1h\n[Trust]\nManifests=/t\n[Policies]\nDirectories=/a;/b;\n";
   g_autoptr (GError) error = NULL;
   g_autoptr (GwConfig) c = gw_config_parse ("f", text, strlen (text), &error);
@@ -316,10 +313,7 @@ test_config_values (void)
   g_assert_no_error (error);
   g_assert_cmpuint (c->spool_max_bytes, ==, G_GUINT64_CONSTANT (1) << 30);
   g_assert_cmpuint (c->spool_max_bytes_per_endpoint, ==, 512 * 1024);
-  g_assert_cmpint (c->spool_max_age, ==, G_GINT64_CONSTANT (90) * 86400 * G_USEC_PER_SEC);
   g_assert_cmpint (c->drain_time, ==, 45 * G_USEC_PER_SEC);
-  g_assert_cmpint (c->orphan_after, ==, 0);
-  g_assert_cmpint (c->reconnect_max, ==, 300 * G_USEC_PER_SEC);
   g_assert_cmpint (c->adoption_window, ==, G_GINT64_CONSTANT (3600) * G_USEC_PER_SEC);
   g_assert_cmpstr (c->manifest_trust_dir, ==, "/t");
   g_assert_cmpuint (g_strv_length (c->policy_dirs), ==, 2);
@@ -339,11 +333,11 @@ test_config_wrong (void)
     { "[Spool]\nMaxBytes=99999999999999999999\n", "f:2: MaxBytes must be a size" },
     { "[Spool]\nMaxBytes=99999999999999G\n", "f:2: MaxBytes must be a size" },
     { "[Spool]\nMaxBytes=8M\n", "f: MaxBytesPerEndpoint is more than MaxBytes" },
-    { "[Spool]\nMaxAge=never\n", "f:2: MaxAge must be a duration" },
-    { "[Spool]\nMaxAge=1dd\n", "f:2: MaxAge must be a duration" },
-    { "[Spool]\nMaxAge=-1\n", "f:2: MaxAge must be a duration" },
+    { "[Uplink]\nDrainTime=never\n", "f:2: DrainTime must be a duration" },
+    { "[Uplink]\nDrainTime=1dd\n", "f:2: DrainTime must be a duration" },
+    { "[Uplink]\nDrainTime=-1\n", "f:2: DrainTime must be a duration" },
     { "[Spool]\nSize=1\n", "f:2: [Spool] has no key Size" },
-    { "[Spoool]\nMaxAge=1d\n", "f:2: there is no group [Spoool]" },
+    { "[Spoool]\nMaxBytes=1M\n", "f:2: there is no group [Spoool]" },
     { "[Trust]\nManifests=x\n", "f:2: Manifests must be an absolute path" },
     { "[Policies]\nDirectories=/a;b\n", "f:2: Directories must be absolute paths" },
     { "[Policies]\nDirectories=\n", "f:2: Directories must be absolute paths" },
