@@ -64,7 +64,7 @@ load_readouts (GwSim *self, const char *folder, GError **error)
   return TRUE;
 }
 
-/* Window `index` of the chips, one after the other: no two endpoints share a cell. */
+/* The chips in turn, each with its next window: no two endpoints share a cell. */
 static GwSimPuf *
 new_puf (GwSim *self, guint64 seed, GError **error)
 {
@@ -80,7 +80,8 @@ new_puf (GwSim *self, guint64 seed, GError **error)
                    self->readouts->len, windows);
       return NULL;
     }
-  puf = gw_sim_puf_new_readouts (self->readouts->pdata[index / windows], index % windows * GW_SIM_PUF_WINDOW);
+  puf = gw_sim_puf_new_readouts (self->readouts->pdata[index % self->readouts->len],
+                                 index / self->readouts->len * GW_SIM_PUF_WINDOW);
   if (!puf)
     g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, "A readout file is not a multiple of %u octets",
                  GW_SIM_PUF_READOUT);
