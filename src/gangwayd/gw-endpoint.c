@@ -446,6 +446,16 @@ gw_endpoint_quarantine (GwEndpoint *self, const char *reason, GError **error)
   return decide (self, GW_LIFECYCLE_EVENT_QUARANTINE, reason, "`gangwayctl approve` lets it in again", error);
 }
 
+/* Nobody may deliver in its name any more: what it still has here goes, and is counted. */
+static void
+give_up_spool (GwEndpoint *self)
+{
+  guint64 n = gw_spool_drop (self->services->spool, self->record->kid, 0, GW_SPOOL_DROP_RELEASED);
+
+  if (n > 0)
+    g_warning ("endpoint %.16s: %" G_GUINT64_FORMAT " reports were given up with it", self->id, n);
+}
+
 gboolean
 gw_endpoint_revoke (GwEndpoint *self, const char *reason, GError **error)
 {
@@ -453,14 +463,20 @@ gw_endpoint_revoke (GwEndpoint *self, const char *reason, GError **error)
 
   if (gw_lifecycle_next (self->record->lifecycle, GW_LIFECYCLE_EVENT_REVOKE, &next))
     drop_certificate (self);
-  return decide (self, GW_LIFECYCLE_EVENT_REVOKE, reason, "revoking is for good; replace the device", error);
+  if (!decide (self, GW_LIFECYCLE_EVENT_REVOKE, reason, "revoking is for good; replace the device", error))
+    return FALSE;
+  give_up_spool (self);
+  return TRUE;
 }
 
 gboolean
 gw_endpoint_decommission (GwEndpoint *self, const char *reason, GError **error)
 {
   drop_certificate (self);
-  return decide (self, GW_LIFECYCLE_EVENT_DECOMMISSION, reason, "", error);
+  if (!decide (self, GW_LIFECYCLE_EVENT_DECOMMISSION, reason, "", error))
+    return FALSE;
+  give_up_spool (self);
+  return TRUE;
 }
 
 void
