@@ -41,6 +41,17 @@ struct _GwEndpointService
   gulong job_cancel;
 };
 
+static gint64
+last_seen (GwEndpointService *self)
+{
+  GwSession *session = gw_endpoint_get_session (self->endpoint);
+  GwLoop *loop = self->services->loop;
+
+  if (session == NULL)
+    return gw_endpoint_get_record (self->endpoint)->last_seen;
+  return gw_loop_realtime (loop) - (gw_loop_now (loop) - gw_session_get_last_heard (session));
+}
+
 static void
 show_counters (gpointer data)
 {
@@ -52,7 +63,7 @@ show_counters (gpointer data)
   gw_dbus_endpoint_set_reports_acknowledged (self->skeleton, counters.stored);
   gw_dbus_endpoint_set_reports_delivered (self->skeleton, counters.acked);
   gw_dbus_endpoint_set_reports_lost (self->skeleton, counters.lost);
-  gw_dbus_endpoint_set_last_seen (self->skeleton, (guint64) (record->last_seen / G_USEC_PER_SEC / 60 * 60));
+  gw_dbus_endpoint_set_last_seen (self->skeleton, (guint64) (last_seen (self) / G_USEC_PER_SEC / 60 * 60));
   if (gw_endpoint_get_session (self->endpoint) != NULL)
     gw_timer_arm (&self->counters, COUNTERS_PERIOD_USEC);
 }
