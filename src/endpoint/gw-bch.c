@@ -143,8 +143,7 @@ find_locator (const uint8_t s[N_SYNDROMES + 1], uint8_t lambda[N_COEFFICIENTS])
       uint8_t delta = 0, swap;
       int32_t swapped; /* -1 or 0: the register grows, slack becomes -slack; else slack + 2 */
 
-      /* `before` already carries its factor x. Coefficients past the step have no syndrome yet: they are 0.
-       */
+      /* `before` already carries its factor x. Coefficients past the step have no syndrome yet. */
       for (unsigned i = 0; i < N_COEFFICIENTS && i <= step; i++)
         delta ^= field_multiply (lambda[i], s[step + 1 - i]);
       swap = mask_nonzero (delta) & (uint8_t)~mask_of ((uint8_t)((uint32_t)slack >> 31));

@@ -27,6 +27,5 @@ void gw_der_name (GwDer *self, uint8_t tag, const char *text, size_t len);
 /* AlgorithmIdentifier ecdsa-with-SHA256 (RFC 5758, 3.2). */
 void gw_der_ecdsa_sha256 (GwDer *self);
 
-/* Makes SEQUENCE { written, algorithm, signature by `key` over written } and moves it to the buffer's front.
- */
+/* Makes SEQUENCE { written, algorithm, signature by `key` over it } and moves it to the buffer's front. */
 int gw_der_sign (GwDer *self, GwKey *key, size_t *len);

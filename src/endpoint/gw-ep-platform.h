@@ -101,8 +101,7 @@ typedef struct
   int (*nv_read) (void *ctx, GwEpNvSlot slot, uint8_t *out, size_t cap, size_t *len);
   int (*nv_write) (void *ctx, GwEpNvSlot slot, const uint8_t *data, size_t len);
 
-  /* Sends one datagram towards the gateway; best effort, never blocks. GW_E_AGAIN: dropped, the line is full.
-   */
+  /* Sends a datagram towards the gateway; best effort, never blocks. GW_E_AGAIN: dropped, the line is full. */
   int (*send) (void *ctx, const uint8_t *datagram, size_t len);
 
   /* Restarts the chip soon after the call returned (not inside it). */

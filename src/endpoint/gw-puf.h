@@ -23,8 +23,7 @@
 #define GW_PUF_BIAS_MIN 4850u
 #define GW_PUF_BIAS_MAX 5150u
 
-/* Corrected cells (of GW_PUF_CELLS) from which the chip counts as worn: 15 %, where a block fails with 7e-5.
- */
+/* Corrected cells from which the chip counts as worn: 15 %, where a block fails with 7e-5. */
 #define GW_PUF_FIX_MAX 382u
 
 typedef struct

@@ -17,6 +17,23 @@ typedef struct
   char **rest;
 } Arguments;
 
+static void
+arguments_clear (Arguments *a)
+{
+  g_free (a->folder);
+  g_free (a->control);
+  g_free (a->seed);
+  g_free (a->sram);
+  g_free (a->keys);
+  g_free (a->ctl);
+  g_free (a->rate);
+  g_free (a->manufacturer);
+  g_free (a->model);
+  g_free (a->firmware);
+  g_strfreev (a->rest);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Arguments, arguments_clear)
+
 static const char summary[]
     = "Virtual endpoints, each with a PUF, on a pseudo-terminal of its own: DIR/ttyGW0 and so on. "
       "DIR/chips.csv lists them\n"
@@ -141,7 +158,7 @@ run (const Arguments *a, const GwSimOptions *options, GError **error)
 int
 main (int argc, char **argv)
 {
-  Arguments a = { .endpoints = 1, .noise = 0.10, .temperature = 25 };
+  g_auto (Arguments) a = { .endpoints = 1, .noise = 0.10, .temperature = 25 };
   GwSimOptions options;
   g_autoptr (GError) error = NULL;
 

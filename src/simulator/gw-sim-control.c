@@ -18,9 +18,10 @@ struct GwSimControl
   GCancellable *cancellable;
   GwSimControlFunc after;
   gpointer data;
+  guint n_clients;
 };
 
-/* One connection; lives until its end, or until the control is freed (then `control` is NULL). */
+/* One connection; the control waits for its end before it goes. */
 typedef struct
 {
   GwSimControl *control;
@@ -35,6 +36,7 @@ static void read_line (Client *client);
 static void
 client_free (Client *client)
 {
+  client->control->n_clients--;
   g_object_unref (client->cancellable);
   g_object_unref (client->input);
   g_object_unref (client->connection);
@@ -72,7 +74,6 @@ on_line (GObject *source, GAsyncResult *result, gpointer data)
   text = json_dumps (answer, JSON_COMPACT);
   json_decref (answer);
   client->answer = g_strconcat (text, "\n", NULL);
-  free (g_steal_pointer (&text));
   g_output_stream_write_all_async (g_io_stream_get_output_stream (G_IO_STREAM (client->connection)),
                                    client->answer, strlen (client->answer), G_PRIORITY_DEFAULT,
                                    client->cancellable, on_written, client);
@@ -93,6 +94,7 @@ on_incoming (GSocketService *service, GSocketConnection *connection, GObject *so
   Client *client = g_new0 (Client, 1);
 
   client->control = self;
+  self->n_clients++;
   client->cancellable = g_object_ref (self->cancellable);
   client->connection = g_object_ref (connection);
   client->input = g_data_input_stream_new (g_io_stream_get_input_stream (G_IO_STREAM (connection)));
@@ -127,6 +129,8 @@ gw_sim_control_free (GwSimControl *self)
   g_socket_service_stop (self->service);
   g_socket_listener_close (G_SOCKET_LISTENER (self->service));
   g_signal_handlers_disconnect_by_data (self->service, self);
+  while (self->n_clients > 0)
+    g_main_context_iteration (NULL, TRUE);
   g_object_unref (self->service);
   g_object_unref (self->cancellable);
   g_unlink (self->path);

@@ -31,8 +31,7 @@ typedef gboolean (*GwSimSendFunc) (const guint8 *datagram, gsize len, gpointer d
 /* Reports as fast as they are acknowledged. */
 #define GW_SIM_RATE_MAX G_MAXDOUBLE
 
-/* Takes over `puf`. Flash lies in `folder`. `seed` makes the enrolment, the plant and the lies reproducible.
- */
+/* Takes over `puf`. Flash lies in `folder`. `seed` makes enrolment, plant and lies reproducible. */
 GwSimEndpoint *gw_sim_endpoint_new (const GwSimEndpointConfig *config,
                                     const char *serial,
                                     guint64 seed,
@@ -73,8 +72,7 @@ gboolean gw_sim_endpoint_factory_reset (GwSimEndpoint *self);
 
 /* {"kid", "state", "session", "owned", "boot", "acked", ...}; the caller's. */
 json_t *gw_sim_endpoint_status (GwSimEndpoint *self);
-/* {"kid", "boots": [{"bt", "q": [[first, last], ..]}]}: every report that was acknowledged since the start.
- */
+/* {"kid", "boots": [{"bt", "q": [[first, last], ..]}]}: the reports acknowledged since the start. */
 json_t *gw_sim_endpoint_acknowledged (const GwSimEndpoint *self);
 
 /* Writes K_id's and the first generations' private scalars, "KEY-ID KIND SCALAR" a line: for tests that look

@@ -34,7 +34,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (GwSim, gw_sim_free)
 /* Private scalars of all endpoints to a file of mode 0600. */
 gboolean gw_sim_reveal (GwSim *self, const char *path, GError **error);
 
-/* Carries out one command line; the answer is {"ok": true, ..} or {"ok": false, "error": ".."}, the caller's.
+/* Carries out a command line; the answer, {"ok": true, ..} or {"ok": false, "error": ".."}, is the caller's.
  */
 json_t *gw_sim_command (GwSim *self, const char *line);
 

@@ -315,8 +315,7 @@ test_stored_key_id (void)
   test_chip_clear (&chip);
 }
 
-/* Power fails between the two writes of the first power-up: the next one finishes with the same helper data.
- */
+/* Power fails between the two writes of the first power-up: the next finishes with the same helper data. */
 static void
 test_power_cut (void)
 {

@@ -5,6 +5,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <gio/gio.h>
+#include <gio/gunixsocketaddress.h>
 #include <glib/gstdio.h>
 #include <poll.h>
 #include <string.h>
@@ -12,6 +14,7 @@
 
 #include "gw-frame-codec.h"
 #include "gw-link-codec.h"
+#include "gw-sim-control.h"
 #include "gw-sim-plant.h"
 #include "gw-sim.h"
 #include "gw-status.h"
@@ -601,6 +604,58 @@ test_refusals (Fixture *f, gconstpointer data)
     }
 }
 
+static void
+count_command (gpointer data)
+{
+  (*(guint *)data)++;
+}
+
+/* Commands and answers over the socket, two on one connection; the connection that is still open goes with
+ * the control. */
+static void
+test_control (Fixture *f, gconstpointer data)
+{
+  g_autofree char *path = g_build_filename (f->folder, "control", NULL);
+  g_autoptr (GSocketClient) client = g_socket_client_new ();
+  g_autoptr (GSocketAddress) address = g_unix_socket_address_new (path);
+  g_autoptr (GSocketConnection) connection = NULL;
+  g_autoptr (GError) error = NULL;
+  static const char commands[] = "status 1\nblub\n";
+  GString *text = g_string_new (NULL);
+  g_auto (GStrv) answers = NULL;
+  GwSimControl *control;
+  GInputStream *input;
+  guint n_commands = 0;
+
+  control = gw_sim_control_new (f->sim, path, count_command, &n_commands, &error);
+  g_assert_no_error (error);
+  connection = g_socket_client_connect (client, G_SOCKET_CONNECTABLE (address), NULL, &error);
+  g_assert_no_error (error);
+  g_assert_true (g_output_stream_write_all (g_io_stream_get_output_stream (G_IO_STREAM (connection)),
+                                            commands, strlen (commands), NULL, NULL, NULL));
+  while (n_commands < 2)
+    g_main_context_iteration (NULL, TRUE);
+  g_socket_set_timeout (g_socket_connection_get_socket (connection), 10);
+  input = g_io_stream_get_input_stream (G_IO_STREAM (connection));
+  for (guint lines = 0; lines < 2;)
+    {
+      char octet;
+
+      while (g_main_context_iteration (NULL, FALSE))
+        ;
+      g_assert_cmpint (g_input_stream_read (input, &octet, 1, NULL, NULL), ==, 1);
+      g_string_append_c (text, octet);
+      lines += octet == '\n';
+    }
+  answers = g_strsplit (text->str, "\n", -1);
+  g_string_free (text, TRUE);
+  g_assert_nonnull (strstr (answers[0], "\"ok\":true"));
+  g_assert_nonnull (strstr (answers[0], "S0000002"));
+  g_assert_nonnull (strstr (answers[1], "\"ok\":false"));
+  gw_sim_control_free (control);
+  g_assert_false (g_file_test (path, G_FILE_TEST_EXISTS));
+}
+
 static double
 read_point (GwSimPlant *plant, guint32 id)
 {
@@ -667,6 +722,7 @@ main (int argc, char **argv)
   ADD ("readouts", test_readouts);
   ADD ("reveal", test_reveal);
   ADD ("refusals", test_refusals);
+  ADD ("control", test_control);
   g_test_add_func ("/sim/plant", test_plant);
   return g_test_run ();
 }
