@@ -290,6 +290,8 @@ test_write_types (void)
                    GROUP (GW_DATA_ERR_TYPE));
   g_assert_cmpint (write_value (lab, rq++, 2, gw_value_float (1e300), BY_NEVER, &rsp), ==,
                    GROUP (GW_DATA_ERR_TYPE));
+  g_assert_cmpint (write_value (lab, rq++, 2, gw_value_float (0x1p60), BY_NEVER, &rsp), ==,
+                   GROUP (GW_DATA_ERR_TYPE));
   g_assert_cmpint (write_value (lab, rq++, 2, gw_value_bool (true), BY_NEVER, &rsp), ==,
                    GROUP (GW_DATA_ERR_TYPE));
   g_assert_cmpint (write_value (lab, rq++, 2, gw_value_text ("40"), BY_NEVER, &rsp), ==,

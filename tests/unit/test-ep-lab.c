@@ -472,10 +472,20 @@ gateway_take (Lab *self)
   return TRUE;
 }
 
+static gint64
+cpu_ns (void)
+{
+  struct timespec t;
+
+  clock_gettime (CLOCK_PROCESS_CPUTIME_ID, &t);
+  return (gint64)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
 static gboolean
 endpoint_take (Lab *self)
 {
   g_autoptr (GBytes) datagram = g_queue_pop_head (&self->to_endpoint);
+  gint64 before = cpu_ns ();
   gsize len;
   const guint8 *data;
 
@@ -485,6 +495,7 @@ endpoint_take (Lab *self)
   if (!self->filter || self->filter (self, FALSE, data, len))
     gw_ep_input (self->ep, data, len);
   gw_ep_poll (self->ep);
+  self->endpoint_ns += cpu_ns () - before;
   return TRUE;
 }
 

@@ -75,6 +75,7 @@ struct Lab
   guint server_sessions;
   guint8 client_random[32];
   guint8 next_seq;
+  gint64 endpoint_ns; /* of CPU in the endpoint, so far */
   GPtrArray *records; /* GBytes: what the session brought, not yet looked at */
 };
 
