@@ -502,9 +502,19 @@ test_report_refused (void)
       if (i % 3 == 0)
         {
           guint8 error[64];
+          GwCborWriter w;
           gsize len;
 
-          g_assert_cmpint (gw_smp_error (&got.msg, GW_SMP_RC_BUSY, error, sizeof error, &len), ==, GW_OK);
+          /* An error, though it names the report. */
+          gw_smp_begin_response (&w, error, sizeof error, &got.msg);
+          gw_cbor_begin_map (&w, 3);
+          gw_cbor_put_key (&w, "rc");
+          gw_cbor_put_uint (&w, GW_SMP_RC_BUSY);
+          gw_cbor_put_key (&w, "bt");
+          gw_cbor_put_bytes (&w, ack.boot, sizeof ack.boot);
+          gw_cbor_put_key (&w, "q");
+          gw_cbor_put_uint (&w, 1);
+          g_assert_cmpint (gw_smp_end (&w, &len), ==, GW_OK);
           lab_send_record (lab, error, len);
         }
       else
@@ -647,6 +657,28 @@ test_report_overflow (void)
   g_assert_true (gap);
   g_assert_cmpuint (last, ==, 1000);
   g_assert_cmpuint (received, ==, 1000 - stats.reports_dropped);
+}
+
+/* Without a session nothing is on its way: the very first goes too. */
+static void
+test_report_overflow_offline (void)
+{
+  g_autoptr (Lab) lab = owned_lab (26);
+
+  report (lab, 0);
+  g_ptr_array_set_size (lab->records, 0);
+  gw_ep_link (lab->ep, false);
+  for (guint i = 0; i < 1000; i++)
+    report (lab, i);
+  gw_ep_link (lab->ep, true);
+  lab_pump (lab);
+  {
+    g_auto (Got) got = get (lab);
+    GwEpStats stats;
+
+    gw_ep_stats (lab->ep, &stats);
+    g_assert_cmpuint (got.report.seq, ==, stats.reports_dropped + 1);
+  }
 }
 
 /* Several readings share one report; what does not fit one message becomes two. */
@@ -961,6 +993,7 @@ main (int argc, char **argv)
   g_test_add_func ("/ep-data/report-gateway-gone", test_report_gateway_gone);
   g_test_add_func ("/ep-data/report-gateway-full", test_report_gateway_full);
   g_test_add_func ("/ep-data/report-overflow", test_report_overflow);
+  g_test_add_func ("/ep-data/report-overflow-offline", test_report_overflow_offline);
   g_test_add_func ("/ep-data/report-many", test_report_many);
   g_test_add_func ("/ep-data/report-narrower", test_report_narrower);
   g_test_add_func ("/ep-data/report-invalid", test_report_invalid);
