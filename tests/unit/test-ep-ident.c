@@ -241,6 +241,22 @@ test_own_refusals (void)
   lab_cert_clear (&other);
 }
 
+/* A gateway of that CA, but with a certificate that an owned endpoint would refuse: it would lock itself out.
+ */
+static void
+test_own_by_unfit_gateway (void)
+{
+  g_autoptr (Lab) lab = lab_new (21);
+  guint8 sha[32];
+
+  lab_set_gateway_cert (lab, lab_cert_new ("gateway", LAB_CERT_CLIENT_AUTH, &lab->owner_ca));
+  lab_connect (lab);
+  lab_send_anchor (lab, lab->owner_ca.der, sha);
+  g_assert_cmpint (result_of (call (lab, GW_SMP_OP_WRITE, GW_IDENT_OWN, own_body (0, sha))), ==,
+                   GROUP (GW_IDENT_ERR_NOT_OWNER));
+  g_assert_false (gw_ep_owned (lab->ep));
+}
+
 /* ---- Chunks ------------------------------------------------------------------------------------------- */
 
 static int
@@ -877,6 +893,7 @@ main (int argc, char **argv)
   g_test_add_func ("/ep-ident/own-window", test_own_window);
   g_test_add_func ("/ep-ident/own-window-edge", test_own_window_edge);
   g_test_add_func ("/ep-ident/own-refusals", test_own_refusals);
+  g_test_add_func ("/ep-ident/own-by-unfit-gateway", test_own_by_unfit_gateway);
   g_test_add_func ("/ep-ident/upload", test_upload);
   g_test_add_func ("/ep-ident/csr", test_csr);
   g_test_add_func ("/ep-ident/csr-rules", test_csr_rules);
