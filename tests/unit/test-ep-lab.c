@@ -611,7 +611,8 @@ make_message (guint8 *out, guint8 op, guint16 group, guint8 command, guint8 seq,
   out[5] = (guint8)group;
   out[6] = seq;
   out[7] = command;
-  memcpy (out + 8, data, len);
+  if (len > 0)
+    memcpy (out + 8, data, len);
   return len + 8;
 }
 
