@@ -14,7 +14,7 @@ typedef struct
   char *folder, *control, *seed, *sram, *keys, *ctl, *rate;
   char *manufacturer, *model, *firmware;
   double noise, temperature, years;
-  char **rest;
+  char **devices, **rest;
 } Arguments;
 
 static void
@@ -61,6 +61,8 @@ parse_arguments (int *argc, char ***argv, Arguments *a, GError **error)
     { "endpoints", 'n', 0, G_OPTION_ARG_INT, &a->endpoints, "Endpoints to begin with (1)", "N" },
     { "dir", 'd', 0, G_OPTION_ARG_FILENAME, &a->folder, "Folder of links, chips.csv and state (required)",
       "DIR" },
+    { "device", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &a->devices,
+      "Serial device for the first endpoint, again for the next; others get pseudo-terminals", "PATH" },
     { "control", 'c', 0, G_OPTION_ARG_FILENAME, &a->control, "Take commands on this socket", "PATH" },
     { "ctl", 0, 0, G_OPTION_ARG_FILENAME, &a->ctl, "Send COMMAND to the simulator at this socket", "PATH" },
     { "seed", 's', 0, G_OPTION_ARG_STRING, &a->seed, "The same text gives the same chips (gangway)", "TEXT" },
@@ -173,6 +175,7 @@ main (int argc, char **argv)
   options = (GwSimOptions){
     .n_endpoints = a.endpoints,
     .n_foreign = a.foreign,
+    .devices = (const char *const *)a.devices,
     .folder = a.folder,
     .seed = a.seed ? a.seed : "gangway",
     .sram = a.sram,

@@ -2,7 +2,10 @@
 
 /* The master side of the pseudo-terminal. While nobody has the other side open the kernel reports a hang-up
  * without end, so the watch is off then, and gw_sim_port_check() looks from time to time whether that has
- * changed. */
+ * changed.
+ *
+ * A given device (the far end of a real line, for instance a USB gadget's) comes and goes by itself: a hang-up
+ * closes it, and gw_sim_port_check() opens it once it is there again. */
 
 #include "gw-sim-port.h"
 
@@ -21,7 +24,10 @@ struct GwSimPort
 {
   GwLoop *loop;
   char *link;
-  int master; /* -1: unplugged */
+  gboolean is_device; /* link is a device of the machine's, not ours to make */
+  gboolean plugged;
+  gint64 reopen; /* a device that hung up is not tried before */
+  int master;    /* -1: unplugged; the device's, where there is one */
   GwFdWatch *watch;
   gboolean open;
   GwSimEndpoint *endpoint;
@@ -41,6 +47,17 @@ set_closed (GwSimPort *self)
   gw_frame_decoder_reset (&self->decoder);
   if (self->watch)
     gw_fd_watch_set_events (self->watch, 0);
+}
+
+static void
+close_terminal (GwSimPort *self)
+{
+  if (self->master < 0)
+    return;
+  set_closed (self);
+  g_clear_pointer (&self->watch, gw_fd_watch_free);
+  close (self->master);
+  self->master = -1;
 }
 
 static void
@@ -126,7 +143,12 @@ on_master (guint32 events, gpointer data)
         take_frame (self, &frame);
       at += used;
     }
-  if (n <= 0 && events & (EPOLLHUP | EPOLLERR))
+  if (n <= 0 && events & (EPOLLHUP | EPOLLERR) && self->is_device)
+    {
+      close_terminal (self);
+      self->reopen = gw_loop_now (self->loop) + GW_SIM_PORT_REOPEN_USEC;
+    }
+  else if (n <= 0 && events & (EPOLLHUP | EPOLLERR))
     set_closed (self);
   else if (events & EPOLLOUT)
     flush (self);
@@ -147,6 +169,15 @@ gw_sim_port_new (GwLoop *loop, const char *link, guint64 seed)
   return self;
 }
 
+GwSimPort *
+gw_sim_port_new_device (GwLoop *loop, const char *path, guint64 seed)
+{
+  GwSimPort *self = gw_sim_port_new (loop, path, seed);
+
+  self->is_device = TRUE;
+  return self;
+}
+
 void
 gw_sim_port_free (GwSimPort *self)
 {
@@ -158,25 +189,48 @@ gw_sim_port_free (GwSimPort *self)
   g_free (self);
 }
 
-/* Opens the other side once: raw, so that nothing is echoed, and closed again, which is the state the check
- * expects. */
+/* Raw, so that nothing is echoed. -1 if that cannot be had. */
+static int
+open_raw (const char *path, int flags)
+{
+  int fd = open (path, O_RDWR | O_NOCTTY | O_CLOEXEC | flags);
+  struct termios termios;
+
+  if (fd < 0)
+    return -1;
+  if (tcgetattr (fd, &termios) == 0)
+    {
+      cfmakeraw (&termios);
+      if (tcsetattr (fd, TCSANOW, &termios) == 0)
+        return fd;
+    }
+  close (fd);
+  return -1;
+}
+
+/* Opens the other side once and closes it again, which is the state the check expects. */
 static gboolean
 prepare_slave (const char *path)
 {
-  int slave = open (path, O_RDWR | O_NOCTTY | O_CLOEXEC);
-  struct termios termios;
-  gboolean ok;
+  int slave = open_raw (path, 0);
 
-  if (slave < 0)
-    return FALSE;
-  ok = tcgetattr (slave, &termios) == 0;
-  if (ok)
-    {
-      cfmakeraw (&termios);
-      ok = tcsetattr (slave, TCSANOW, &termios) == 0;
-    }
-  close (slave);
-  return ok;
+  return slave >= 0 && close (slave) == 0;
+}
+
+/* A device that is not there is an unplugged one. */
+static void
+open_device (GwSimPort *self)
+{
+  if (!self->plugged || gw_loop_now (self->loop) < self->reopen)
+    return;
+  self->master = open_raw (self->link, O_NONBLOCK);
+  if (self->master < 0)
+    return;
+  self->watch = gw_loop_watch (self->loop, self->master, EPOLLIN, on_master, self);
+  if (self->watch)
+    self->open = TRUE;
+  else
+    close_terminal (self);
 }
 
 static gboolean
@@ -199,9 +253,12 @@ open_terminal (GwSimPort *self)
 gboolean
 gw_sim_port_plug (GwSimPort *self, GError **error)
 {
-  if (self->master >= 0)
+  if (self->plugged)
     return TRUE;
-  if (!open_terminal (self))
+  self->plugged = TRUE;
+  if (self->is_device)
+    open_device (self);
+  else if (!open_terminal (self))
     {
       int errsv = errno;
 
@@ -216,19 +273,16 @@ gw_sim_port_plug (GwSimPort *self, GError **error)
 void
 gw_sim_port_unplug (GwSimPort *self)
 {
-  if (self->master < 0)
-    return;
-  g_unlink (self->link);
-  set_closed (self);
-  g_clear_pointer (&self->watch, gw_fd_watch_free);
-  close (self->master);
-  self->master = -1;
+  self->plugged = FALSE;
+  if (self->master >= 0 && !self->is_device)
+    g_unlink (self->link);
+  close_terminal (self);
 }
 
 gboolean
 gw_sim_port_is_plugged (const GwSimPort *self)
 {
-  return self->master >= 0;
+  return self->plugged;
 }
 
 void
@@ -236,6 +290,8 @@ gw_sim_port_check (GwSimPort *self)
 {
   struct pollfd fd = { .fd = self->master };
 
+  if (self->is_device && self->master < 0)
+    open_device (self);
   if (self->open || self->master < 0 || poll (&fd, 1, 0) < 0 || fd.revents & POLLHUP)
     return;
   self->open = TRUE;
@@ -280,7 +336,7 @@ json_t *
 gw_sim_port_status (const GwSimPort *self)
 {
   return json_pack ("{s:s, s:b, s:b, s:f, s:f, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "link", self->link,
-                    "plugged", self->master >= 0, "open", self->open, "drop", self->drop, "corrupt",
+                    "plugged", self->plugged, "open", self->open, "drop", self->drop, "corrupt",
                     self->corrupt, "frames_in", (json_int_t)self->frames_in, "frames_out",
                     (json_int_t)self->frames_out, "octets_in", (json_int_t)self->octets_in, "octets_out",
                     (json_int_t)self->octets_out, "lost", (json_int_t)self->lost, "damaged",

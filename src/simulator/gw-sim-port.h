@@ -15,11 +15,16 @@ typedef struct GwSimPort GwSimPort;
 /* How often a port that nobody has open is looked at; see gw_sim_port_check(). */
 #define GW_SIM_PORT_CHECK_USEC (50 * 1000)
 
+/* A device that hung up is left alone for so long: who takes it away must not find it open again at once. */
+#define GW_SIM_PORT_REOPEN_USEC (1000 * 1000)
+
 /* Octets waiting for a user that does not read; beyond, frames are dropped. */
 #define GW_SIM_PORT_QUEUE_MAX (16 * 1024)
 
 /* `link`: where the symbolic link goes. Begins unplugged. */
 GwSimPort *gw_sim_port_new (GwLoop *loop, const char *link, guint64 seed);
+/* A serial device of the machine's instead; it may come and go, now and later. Unplugged, it is not opened. */
+GwSimPort *gw_sim_port_new_device (GwLoop *loop, const char *path, guint64 seed);
 void gw_sim_port_free (GwSimPort *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (GwSimPort, gw_sim_port_free)
 
@@ -27,7 +32,7 @@ gboolean gw_sim_port_plug (GwSimPort *self, GError **error);
 void gw_sim_port_unplug (GwSimPort *self);
 gboolean gw_sim_port_is_plugged (const GwSimPort *self);
 
-/* Sees whether somebody has opened the port meanwhile. */
+/* Sees whether somebody has opened the port meanwhile, or whether the device is there. */
 void gw_sim_port_check (GwSimPort *self);
 
 /* NULL takes the present one off the line. */

@@ -9,7 +9,8 @@ struct GwSim
 {
   GwLoop *loop;
   char *folder, *seed, *manufacturer, *model, *firmware;
-  double rate; /* what `start` gives back */
+  char **devices; /* may be NULL */
+  double rate;    /* what `start` gives back */
   guint sign_delay_ms;
   GwSimPufModel puf_model;
   GwSimEndpointConfig endpoint_config;

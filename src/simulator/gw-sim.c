@@ -90,13 +90,23 @@ new_puf (GwSim *self, guint64 seed, GError **error)
 
 /* ---- Ports and endpoints ---- */
 
+static GwSimPort *
+new_port (GwSim *self, guint index)
+{
+  g_autofree char *name = g_strdup_printf ("ttyGW%u", index),
+                  *link = g_build_filename (self->folder, name, NULL);
+  guint64 seed = derive_seed (self, "port", index);
+
+  if (self->devices && index < g_strv_length (self->devices))
+    return gw_sim_port_new_device (self->loop, self->devices[index], seed);
+  return gw_sim_port_new (self->loop, link, seed);
+}
+
 GwSimPort *
 gw_sim_add_port (GwSim *self, GError **error)
 {
   guint index = self->ports->len;
-  g_autofree char *name = g_strdup_printf ("ttyGW%u", index),
-                  *link = g_build_filename (self->folder, name, NULL);
-  g_autoptr (GwSimPort) port = gw_sim_port_new (self->loop, link, derive_seed (self, "port", index));
+  g_autoptr (GwSimPort) port = new_port (self, index);
 
   if (index >= GW_SIM_PORTS_MAX)
     {
@@ -233,6 +243,7 @@ gw_sim_new (GwLoop *loop, const GwSimOptions *options, GError **error)
   self->manufacturer = g_strdup (options->manufacturer);
   self->model = g_strdup (options->model);
   self->firmware = g_strdup (options->firmware);
+  self->devices = g_strdupv ((char **)options->devices);
   self->rate = options->rate;
   self->sign_delay_ms = options->sign_delay_ms;
   self->puf_model = options->puf;
@@ -268,6 +279,7 @@ gw_sim_free (GwSim *self)
   g_ptr_array_unref (self->ports);
   g_ptr_array_unref (self->endpoints);
   g_ptr_array_unref (self->readouts);
+  g_strfreev (self->devices);
   g_free (self->folder);
   g_free (self->seed);
   g_free (self->manufacturer);

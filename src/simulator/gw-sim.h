@@ -16,6 +16,7 @@ typedef struct GwSim GwSim;
 typedef struct
 {
   guint n_endpoints, n_foreign;
+  const char *const *devices; /* serial devices for the first ports, instead of pseudo-terminals; NULL: none */
   const char *folder; /* for the links, chips.csv and state/ */
   const char *seed;   /* any text */
   const char *sram;   /* folder of real readouts; NULL: the model */

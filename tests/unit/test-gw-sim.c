@@ -25,6 +25,7 @@ typedef struct
   GwClock *clock;
   GwLoop *loop;
   GwSim *sim;
+  const char *device; /* for the first endpoint; NULL: none */
 } Fixture;
 
 /* One user of a port. */
@@ -58,8 +59,10 @@ remove_tree (const char *path)
 static void
 start (Fixture *f, const char *seed, const char *sram)
 {
+  const char *devices[] = { f->device, NULL };
   GwSimOptions options = {
     .n_endpoints = 2,
+    .devices = devices,
     .folder = f->folder,
     .seed = seed,
     .sram = sram,
@@ -324,6 +327,75 @@ test_unplug (Fixture *f, gconstpointer data)
   tell (f, "replug 0");
   after = ask_port (f, 0);
   g_assert_cmpstr (after, ==, before);
+}
+
+/* A device of the machine's: the far end of it is the line's. */
+static void
+device_appear (Fixture *f, Line *line, const char *path)
+{
+  char slave[64];
+
+  line->port = 0;
+  line->fd = posix_openpt (O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+  g_assert_cmpint (line->fd, >=, 0);
+  g_assert_true (grantpt (line->fd) == 0 && unlockpt (line->fd) == 0);
+  g_assert_cmpint (ptsname_r (line->fd, slave, sizeof slave), ==, 0);
+  g_assert_cmpint (symlink (slave, path), ==, 0);
+}
+
+static gboolean
+is_open (Fixture *f)
+{
+  json_t *answer = command (f, "status 0");
+  json_t *status = json_array_get (json_object_get (answer, "endpoints"), 0);
+  gboolean open = json_is_true (json_object_get (json_object_get (status, "line"), "open"));
+
+  json_decref (answer);
+  return open;
+}
+
+static char *
+ask_device (Fixture *f, Line *line)
+{
+  line->octets_read = count_octets (f, 0, "octets_out");
+  gw_frame_decoder_init (&line->decoder, line->frame, sizeof line->frame);
+  return ask (f, line);
+}
+
+/* Comes late, goes, comes back; the endpoint stays the same. */
+static void
+test_device (Fixture *f, gconstpointer data)
+{
+  g_autofree char *path = g_build_filename (f->folder, "device", NULL), *before = NULL, *after = NULL;
+  Line line;
+
+  gw_sim_free (f->sim);
+  f->device = path;
+  start (f, "test", NULL);
+  f->device = NULL;
+  pass (f, 200);
+  g_assert_false (is_open (f));
+  device_appear (f, &line, path);
+  pass (f, 60);
+  g_assert_true (is_open (f));
+  before = ask_device (f, &line);
+  g_assert_nonnull (before);
+
+  close (line.fd);
+  g_unlink (path);
+  while (is_open (f))
+    g_main_context_iteration (NULL, FALSE);
+  device_appear (f, &line, path);
+  pass (f, 900);
+  g_assert_false (is_open (f));
+  pass (f, 160);
+  g_assert_true (is_open (f));
+  after = ask_device (f, &line);
+  g_assert_cmpstr (after, ==, before);
+  tell (f, "unplug 0");
+  g_assert_false (is_open (f));
+  g_assert_true (g_file_test (path, G_FILE_TEST_EXISTS));
+  close (line.fd);
 }
 
 /* What is sent while nobody listens is lost, not kept for who comes later. */
@@ -712,6 +784,7 @@ main (int argc, char **argv)
   ADD ("hello", test_hello);
   ADD ("seed", test_seed);
   ADD ("unplug", test_unplug);
+  ADD ("device", test_device);
   ADD ("nobody-listens", test_nobody_listens);
   ADD ("power", test_power);
   ADD ("clone-and-foreign", test_clone_and_foreign);
