@@ -51,6 +51,7 @@ struct _GwAgent
   GwPolicyService *policy_service;
   GHashTable *attachments; /* bus name -> Attachment */
   GHashTable *endpoints;   /* GwEndpoint -> GwEndpointService */
+  GwHeartbeat *heartbeat; /* NULL unless somebody watches */
   GwTimer figures;
   GwStep recount;
 };
@@ -574,6 +575,35 @@ gw_agent_new (GDBusConnection *connection, const GwAgentOptions *options, GError
   return g_steal_pointer (&self);
 }
 
+void
+gw_agent_watch_progress (GwAgent *self, gint64 period, GwHeartbeatFunc func, gpointer data)
+{
+  g_return_if_fail (self->heartbeat == NULL);
+  self->heartbeat = gw_heartbeat_new (self->services.loop, self->services.writer, period, func, data);
+}
+
+char *
+gw_agent_describe (GwAgent *self)
+{
+  g_autoptr (GVariant) counts = gw_dbus_manager_dup_endpoint_counts (self->manager);
+  g_autoptr (GString) by_state = g_string_new (NULL);
+  GwSpoolStats stats;
+  GVariantIter iter;
+  const char *state;
+  guint total = 0, n;
+
+  g_variant_iter_init (&iter, counts);
+  while (g_variant_iter_next (&iter, "{&su}", &state, &n))
+    {
+      g_string_append_printf (by_state, "%s%u %s", by_state->len > 0 ? ", " : "", n, state);
+      total += n;
+    }
+  gw_spool_get_stats (self->services.spool, &stats);
+  return g_strdup_printf ("%u endpoint%s%s%s%s, %u bus%s, %" G_GUINT64_FORMAT " octets spooled", total, total == 1 ? "" : "s",
+                          total > 0 ? " (" : "", by_state->str, total > 0 ? ")" : "", g_hash_table_size (self->attachments),
+                          g_hash_table_size (self->attachments) == 1 ? "" : "es", stats.sum.bytes);
+}
+
 static void
 stop_services (GwAgent *self)
 {
@@ -611,6 +641,7 @@ gw_agent_free (GwAgent *self)
     }
   gw_timer_disarm (&self->figures);
   gw_step_cancel (&self->recount);
+  g_clear_pointer (&self->heartbeat, gw_heartbeat_free);
   stop_services (self);
   g_clear_object (&self->manager);
   g_clear_object (&self->services.bouncer);

@@ -4,6 +4,7 @@
 #include <gio/gio.h>
 
 #include "gw-bouncer.h"
+#include "gw-heartbeat.h"
 
 G_BEGIN_DECLS
 
@@ -30,5 +31,11 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (GwAgent, gw_agent_free)
 
 /* As Manager.Reload. */
 gboolean gw_agent_reload (GwAgent *self, GError **error);
+
+/* Calls @func each time the loop has turned and the writer thread has answered (GwHeartbeat), @period microseconds apart, until the agent
+ * is freed. Once. */
+void gw_agent_watch_progress (GwAgent *self, gint64 period, GwHeartbeatFunc func, gpointer data);
+/* One line for people: endpoints by state, buses, what is spooled. The caller's. */
+char *gw_agent_describe (GwAgent *self);
 
 G_END_DECLS

@@ -18,6 +18,11 @@
 
 #define BUS_NAME "org.gangway.Gangway1"
 
+/* How often the service manager is told, where it does not say itself how often it must be. */
+#define NOTIFY_PERIOD_USEC (10 * G_USEC_PER_SEC)
+/* Beats in one period of the watchdog: two may be late. */
+#define WATCHDOG_BEATS 3
+
 typedef struct
 {
   GMainLoop *loop;
@@ -40,16 +45,40 @@ on_hangup (gpointer data)
   Daemon *daemon = data;
   g_autoptr (GError) error = NULL;
 
+  sd_notify (0, "RELOADING=1");
   if (!gw_agent_reload (daemon->agent, &error))
     g_warning ("the old configuration stays in force: %s", error->message);
+  sd_notify (0, "READY=1");
   return G_SOURCE_CONTINUE;
+}
+
+static void
+on_progress (gpointer data)
+{
+  Daemon *daemon = data;
+  g_autofree char *status = gw_agent_describe (daemon->agent);
+
+  sd_notifyf (0, "WATCHDOG=1\nSTATUS=%s", status);
+}
+
+static gint64
+notify_period (void)
+{
+  guint64 watchdog = 0;
+
+  if (sd_watchdog_enabled (0, &watchdog) > 0)
+    return watchdog / WATCHDOG_BEATS;
+  return NOTIFY_PERIOD_USEC;
 }
 
 static void
 on_name_acquired (GDBusConnection *connection, const char *name, gpointer data)
 {
+  Daemon *daemon = data;
+  g_autofree char *status = gw_agent_describe (daemon->agent);
+
   g_message ("%s is on the bus", name);
-  sd_notify (0, "READY=1");
+  sd_notifyf (0, "READY=1\nSTATUS=%s", status);
 }
 
 static void
@@ -110,10 +139,12 @@ run (const char *address, const GwAgentOptions *options)
   g_unix_signal_add (SIGTERM, on_terminate, &daemon);
   g_unix_signal_add (SIGINT, on_terminate, &daemon);
   g_unix_signal_add (SIGHUP, on_hangup, &daemon);
+  if (g_getenv ("NOTIFY_SOCKET") != NULL)
+    gw_agent_watch_progress (daemon.agent, notify_period (), on_progress, &daemon);
   owner = g_bus_own_name_on_connection (connection, BUS_NAME, G_BUS_NAME_OWNER_FLAGS_DO_NOT_QUEUE, on_name_acquired, on_name_lost,
                                         &daemon, NULL);
   g_main_loop_run (loop);
-  sd_notify (0, "STOPPING=1");
+  sd_notify (0, "STOPPING=1\nSTATUS=stopping: writing to disk what is left");
   g_bus_unown_name (owner);
   gw_agent_free (daemon.agent);
   return daemon.status;
