@@ -3,7 +3,7 @@
  * and the addresses; a name being looked up is asked for until the relay goes.
  *
  * State moves forward only:
- *   IDLE -> RESOLVING -> CONNECTING -> HANDSHAKE <-> SUSPENDED -> SECURED -> OPEN -> FLUSHING -> CLOSED */
+ *   IDLE -> RESOLVING -> CONNECTING -> HANDSHAKE <-> SUSPENDED -> SECURED -> OPEN -> CLOSED */
 #include "gw-relay.h"
 #include "gw-error.h"
 #include "gw-mqtt-guard-codec.h"
@@ -32,7 +32,6 @@ typedef enum
   STATE_SUSPENDED,
   STATE_SECURED,
   STATE_OPEN,
-  STATE_FLUSHING, /* the broker is gone; what it said last is still to be written to the plain side */
   STATE_CLOSED,
 } State;
 
@@ -71,7 +70,7 @@ struct GwRelay
   guint8 *down; /* octets that the plain side did not take yet */
   gsize down_len;
   gboolean up_blocked; /* GnuTLS holds a record that the network did not take */
-  gboolean up_eof;
+  gboolean up_broken;  /* the network takes nothing any more; what it said last is still to be read */
 };
 
 static gpointer
@@ -81,7 +80,6 @@ copy_object (gconstpointer object, gpointer unused)
 }
 
 static void try_next_address (GwRelay *self);
-static void update_events (GwRelay *self);
 
 /* --- ends
  * ------------------------------------------------------------------------------------------------------- */
@@ -116,22 +114,6 @@ finish (GwRelay *self, GError *why)
   close_plain (self);
   close_net (self);
   self->events->closed (self, reason, self->data);
-}
-
-/* A last act too. The broker's last words (a CONNACK that refuses, a DISCONNECT with its reason) go out
- * first. */
-static void
-broker_gone (GwRelay *self, GError *why)
-{
-  if (!self->down_len || self->state != STATE_OPEN)
-    {
-      finish (self, why);
-      return;
-    }
-  self->state = STATE_FLUSHING;
-  self->failure = why;
-  close_net (self);
-  update_events (self);
 }
 
 /* --- resolve and connect
@@ -289,7 +271,6 @@ handshake_step (GwRelay *self)
     case GW_DELEGATE_SIGN:
       self->state = STATE_SUSPENDED;
       watch_handshake (self, EPOLLRDHUP);
-      self->deadline -= gw_loop_now (self->loop); /* what is left, until the signature is there */
       gw_timer_arm (&self->timer, self->sign_timeout);
       self->events->sign (self, gw_delegate_get_hash (self->delegate), GW_DELEGATE_HASH_LEN, self->data);
       return;
@@ -361,8 +342,7 @@ gw_relay_signed (GwRelay *self, const guint8 *sig, gsize sig_len, const GError *
   else if (gw_delegate_set_signature (self->delegate, sig, sig_len, &self->failure))
     {
       self->state = STATE_HANDSHAKE;
-      self->deadline += gw_loop_now (self->loop);
-      gw_timer_arm (&self->timer, self->deadline - gw_loop_now (self->loop));
+      gw_timer_arm (&self->timer, self->connect_timeout); /* the network's time, anew */
       gw_fd_watch_set_events (self->net, 0);
     }
   gw_step_queue (&self->step);
@@ -427,7 +407,7 @@ pump_down (GwRelay *self)
 
           if (n < 0)
             gw_delegate_set_error (self->delegate, (int)n, &why);
-          broker_gone (self, why);
+          finish (self, why);
           return FALSE;
         }
       if (!gw_mqtt_guard_feed (&self->guard, buffer, (gsize)n))
@@ -492,11 +472,15 @@ pump_up (GwRelay *self)
         {
           GError *why = NULL;
 
-          /* The reason, an alert say, may be there to be read. */
-          if (!pump_down (self))
-            return FALSE;
+          /* The broker's last words (an alert, a CONNACK that refuses) may be there to be read, and then the
+           * end. */
+          if (sent == GNUTLS_E_PUSH_ERROR)
+            {
+              self->up_broken = TRUE;
+              return TRUE;
+            }
           gw_delegate_set_error (self->delegate, (int)sent, &why);
-          broker_gone (self, why);
+          finish (self, why);
           return FALSE;
         }
     }
@@ -509,7 +493,7 @@ update_events (GwRelay *self)
   if (self->net)
     gw_fd_watch_set_events (self->net, (self->down_len ? 0 : EPOLLIN) | (self->up_blocked ? EPOLLOUT : 0));
   if (self->plain)
-    gw_fd_watch_set_events (self->plain, (self->up_blocked || self->state == STATE_FLUSHING ? 0 : EPOLLIN)
+    gw_fd_watch_set_events (self->plain, (self->up_blocked || self->up_broken ? 0 : EPOLLIN)
                                              | (self->down_len ? EPOLLOUT : 0));
 }
 
@@ -534,14 +518,13 @@ on_plain_event (guint32 events, gpointer data)
     {
       g_autofree guint8 *rest = g_steal_pointer (&self->down);
 
-      if (!write_down (self, rest, self->down_len) || (self->state == STATE_FLUSHING && !self->down_len))
+      if (!write_down (self, rest, self->down_len))
         {
-          finish (self, g_steal_pointer (&self->failure));
+          finish (self, NULL);
           return;
         }
     }
-  if (self->state == STATE_OPEN && events & (EPOLLIN | EPOLLERR | EPOLLHUP) && !self->up_blocked
-      && !pump_up (self))
+  if (events & (EPOLLIN | EPOLLERR | EPOLLHUP) && !self->up_blocked && !self->up_broken && !pump_up (self))
     return;
   update_events (self);
 }
@@ -589,7 +572,7 @@ gw_relay_new (GwLoop *loop, const GwRelayConfig *config, const GwRelayEvents *ev
   self->sign_timeout = config->sign_timeout;
   self->net_fd = -1;
   self->plain_fd = -1;
-  gw_mqtt_guard_init (&self->guard, config->max_packet);
+  gw_mqtt_guard_init (&self->guard, config->max_packet, config->mqtt5);
   gw_step_init (&self->step, loop, on_step, self);
   gw_timer_init (&self->timer, loop, on_timer, self);
   return self;

@@ -35,6 +35,7 @@ typedef struct
                              counted */
   gint64 sign_timeout;
   guint32 max_packet; /* of MQTT from the broker */
+  gboolean mqtt5;
 } GwRelayConfig;
 
 /** All must be set; called from the loop only. */

@@ -319,6 +319,7 @@ start_relay (GwUplink *self)
     .connect_timeout = GW_UPLINK_CONNECT_TIMEOUT,
     .sign_timeout = GW_UPLINK_SIGN_TIMEOUT,
     .max_packet = GW_UPLINK_MAX_PACKET,
+    .mqtt5 = self->mqtt_version == GW_UPLINK_MQTT_5,
   };
 
   self->has_place = TRUE;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* Fuzz target for the sieve in front of libmosquitto. The first octet says in which pieces the rest is fed:
- * the verdict must not depend on that, a refusal must stay, and what is accepted must be the packets that a
- * plain second reading finds. */
+/* Fuzz target for the sieve in front of libmosquitto. The first octet says which version and in which pieces
+ * the rest is fed: the verdict must not depend on that, a refusal must stay, and what is accepted must be the
+ * packets that a plain second reading finds. */
 #include <stdlib.h>
 
 #include "gw-mqtt-guard-codec.h"
@@ -37,17 +37,18 @@ int
 LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
 {
   GwMqttGuard whole, pieces;
-  bool verdict, piecewise = true;
+  bool v5, verdict, piecewise = true;
   size_t piece;
 
   if (size == 0)
     return 0;
   piece = (size_t)data[0] % 7 + 1;
+  v5 = data[0] & 0x80;
   data++;
   size--;
 
-  gw_mqtt_guard_init (&whole, MAX_PACKET);
-  gw_mqtt_guard_init (&pieces, MAX_PACKET);
+  gw_mqtt_guard_init (&whole, MAX_PACKET, v5);
+  gw_mqtt_guard_init (&pieces, MAX_PACKET, v5);
   verdict = gw_mqtt_guard_feed (&whole, data, size);
   for (size_t at = 0; at < size; at += piece)
     piecewise = gw_mqtt_guard_feed (&pieces, data + at, size - at < piece ? size - at : piece);

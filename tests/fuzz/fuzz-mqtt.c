@@ -134,7 +134,7 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
   client.mqtt = gw_mqtt_new (stage.loop, stage.port, &config, &events, &client, &peer, NULL);
   if (!client.mqtt)
     abort ();
-  gw_mqtt_guard_init (&guard, MAX_PACKET);
+  gw_mqtt_guard_init (&guard, MAX_PACKET, config.version == GW_MQTT_5);
   if (gw_mqtt_guard_feed (&guard, data, size) && send (peer, data, size, MSG_NOSIGNAL) < 0)
     abort ();
   for (unsigned i = 0; i < 64 && g_main_context_iteration (stage.context, FALSE); i++)

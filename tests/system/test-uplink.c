@@ -479,16 +479,23 @@ test_resumption (void)
   gw_uplink_start (a->uplink);
   gw_test_endpoint_wait (a, GW_UPLINK_ONLINE);
   g_assert_cmpuint (a->n_signed, ==, 2);
+  publish (a, "t", "x", 2);
+  gw_test_stage_wait_count (stage, &a->n_published, 3);
+  gw_uplink_stop (a->uplink, TRUE);
+  gw_test_endpoint_wait (a, GW_UPLINK_STOPPED);
+  gw_uplink_start (a->uplink);
+  gw_test_endpoint_wait (a, GW_UPLINK_ONLINE);
+  g_assert_cmpuint (a->n_signed, ==, 3);
 
   /* Another certificate: not with the old one's ticket. It is dropped even when the connection still has to
    * end. */
   publish (a, "t", "x", 3);
-  gw_test_stage_wait_count (stage, &a->n_published, 3);
+  gw_test_stage_wait_count (stage, &a->n_published, 4);
   g_assert_true (gw_uplink_set_certificate (a->uplink, &same, 1, NULL));
   g_string_truncate (a->states, 0);
   gw_uplink_reconnect (a->uplink);
   gw_test_endpoint_wait (a, GW_UPLINK_ONLINE);
-  g_assert_cmpuint (a->n_signed, ==, 3);
+  g_assert_cmpuint (a->n_signed, ==, 4);
   gw_test_endpoint_free (a);
   gw_test_stage_free (stage);
 }

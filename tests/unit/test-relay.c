@@ -339,7 +339,7 @@ test_silent (Fixture *f, gconstpointer data)
   expect_closed (f, GW_ERROR_TIMEOUT, "TLS handshake");
 }
 
-/* The wait for the signature does not count against the network's time, and the other way round. */
+/* The wait for the signature does not count against the network's time. */
 static void
 test_signature_time (Fixture *f, gconstpointer data)
 {
@@ -505,30 +505,37 @@ test_up (Fixture *f, gconstpointer data)
   g_assert_cmpint (gnutls_record_recv (f->server->session, buffer, sizeof buffer), ==, 0);
 }
 
-/* The broker's last words reach the plain side even when that is slow and the broker is gone long since. */
+/* The broker's last words reach the plain side even when that is slow and the broker is gone long since.
+ * @reset: it is gone in a way that breaks our writing first. */
 static void
-test_last_words (Fixture *f, gconstpointer data)
+last_words (Fixture *f, gboolean reset)
 {
-  g_autoptr (GByteArray) stream = broker_stream (20, 40000);
+  g_autoptr (GByteArray) stream = broker_stream (reset ? 7 : 40, 40000);
   g_autoptr (GByteArray) got = g_byte_array_new ();
   guint8 buffer[4096];
   gsize sent = 0;
   gssize n;
-  const int small = 4096;
 
   open_pipe (f);
-  setsockopt (f->plain, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
   while (sent < stream->len)
     {
       server_send_all (f, stream, &sent);
       turn (f);
-      n = recv (f->plain, buffer, sizeof buffer, 0);
+      n = sent < stream->len ? recv (f->plain, buffer, sizeof buffer, 0) : 0;
       if (n > 0)
         g_byte_array_append (got, buffer, (guint)n);
     }
-  gnutls_bye (f->server->session, GNUTLS_SHUT_WR);
+  if (reset)
+    shutdown (f->server->fd, SHUT_RDWR); /* what comes now is answered by a reset */
+  else
+    gnutls_bye (f->server->session, GNUTLS_SHUT_WR);
   for (guint i = 0; i < 100; i++)
-    turn (f);
+    {
+      turn (f);
+      if (i < 10)
+        g_assert_cmpint (send (f->plain, "x", 1, MSG_NOSIGNAL), ==, 1);
+    }
+  g_assert_cmpuint (f->n_closed, ==, 0);
   while ((n = recv (f->plain, buffer, sizeof buffer, 0)) != 0)
     {
       if (n > 0)
@@ -537,6 +544,18 @@ test_last_words (Fixture *f, gconstpointer data)
     }
   g_assert_cmpmem (got->data, got->len, stream->data, stream->len);
   expect_closed (f, GW_ERROR_OFFLINE, "closed the connection");
+}
+
+static void
+test_last_words (Fixture *f, gconstpointer data)
+{
+  last_words (f, FALSE);
+}
+
+static void
+test_last_words_reset (Fixture *f, gconstpointer data)
+{
+  last_words (f, TRUE);
 }
 
 static void
@@ -606,6 +625,7 @@ main (int argc, char **argv)
   ADD ("/relay/pipe/down", test_down);
   ADD ("/relay/pipe/up", test_up);
   ADD ("/relay/pipe/last-words", test_last_words);
+  ADD ("/relay/pipe/last-words-reset", test_last_words_reset);
   ADD ("/relay/pipe/reset", test_reset);
   ADD ("/relay/pipe/alert", test_alert);
   ADD ("/relay/pipe/not-mqtt", test_not_mqtt);
