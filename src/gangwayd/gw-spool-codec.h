@@ -43,7 +43,7 @@ typedef enum
   GW_SPOOL_RECORD_REPORT = 1,
   GW_SPOOL_RECORD_EVENT = 2,
   GW_SPOOL_RECORD_ACK = 3,        /* payload: ack entries; supersedes earlier ones of the same key id */
-  GW_SPOOL_RECORD_CHECKPOINT = 4, /* payload: state entries; seq: the next one to be given */
+  GW_SPOOL_RECORD_CHECKPOINT = 4, /* payload: state entries. Of both, seq is the next one to be given */
 } GwSpoolRecordKind;
 
 #define GW_SPOOL_RECORD_CLOCK_INVALID 0x01u

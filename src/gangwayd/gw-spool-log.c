@@ -417,7 +417,7 @@ gw_spool_log_append (GwSpoolLog *self, GwSpoolAppend *op, GError **error)
 gboolean
 gw_spool_log_ack (GwSpoolLog *self, GArray *states, GwSpoolPlace *place, GError **error)
 {
-  GwSpoolHeader header = { .kind = GW_SPOOL_RECORD_ACK };
+  GwSpoolHeader header = { .kind = GW_SPOOL_RECORD_ACK, .seq = self->next_seq };
   g_autofree guint8 *entries = g_malloc (GW_SPOOL_STATES_MAX * GW_SPOOL_ACK_LEN);
   guint n = 0;
 
@@ -468,7 +468,7 @@ gw_spool_log_remove (GwSpoolLog *self, GwSpoolSegment *segment, GError **error)
   char name[GW_SPOOL_NAME_LEN + 1];
 
   gw_spool_codec_print_name (&segment->id, name);
-  if (self->io->unlink (self->dirfd, name, 0) == 0)
+  if (self->io->unlink (self->dirfd, name, 0) == 0 || errno == ENOENT)
     return TRUE;
   gw_spool_log_set_errno (error, "remove a file of", errno);
   return FALSE;

@@ -19,7 +19,8 @@ typedef struct
   /* Main thread only */
   guint live; /* queued records */
   guint64 live_bytes;
-  gboolean moving;
+  gboolean moving;  /* records are being copied out of it */
+  gboolean leaving; /* its file is being removed */
 } GwSpoolSegment;
 
 GwSpoolSegment *gw_spool_segment_ref (GwSpoolSegment *self);

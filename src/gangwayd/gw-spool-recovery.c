@@ -33,16 +33,17 @@ typedef struct
   gboolean gap;      /* octets were passed over since the last sequence number */
   guint64 expected;  /* the next sequence number; 0: not known */
   guint64 max_seq;
+  guint64 number; /* of the last segment read */
 } Scan;
 
-static GwSpoolDrop const drop_corrupt = GW_SPOOL_DROP_CORRUPT;
-
+/* seq: this record's, or for those that have none the next one that was to be given. */
 static void
 see_seq (Scan *scan, guint64 seq)
 {
   if (scan->gap && scan->expected != 0 && seq > scan->expected)
-    gw_spool_log_get_state (scan->log, nobody)->dropped[drop_corrupt] += seq - scan->expected;
+    gw_spool_log_get_state (scan->log, nobody)->dropped[GW_SPOOL_DROP_CORRUPT] += seq - scan->expected;
   scan->gap = FALSE;
+  scan->expected = seq;
 }
 
 static void
@@ -51,7 +52,6 @@ see_checkpoint (Scan *scan, const GwSpoolHeader *header, const guint8 *payload)
   GwSpoolState state;
 
   see_seq (scan, header->seq);
-  scan->expected = header->seq;
   if (header->seq > 0)
     scan->max_seq = MAX (scan->max_seq, header->seq - 1);
   for (gsize i = 0; gw_spool_codec_get_state (payload, header->payload_len, i, &state); i++)
@@ -63,7 +63,6 @@ see_checkpoint (Scan *scan, const GwSpoolHeader *header, const guint8 *payload)
       /* A record of a group that failed but reached the disk all the same may be further on than the checkpoint. */
       if (same && mine->q > state.q)
         state.q = mine->q;
-      state.cursor = MAX (state.cursor, mine->cursor);
       *mine = state;
     }
 }
@@ -73,6 +72,7 @@ see_acks (Scan *scan, const GwSpoolHeader *header, const guint8 *payload)
 {
   GwSpoolState state;
 
+  see_seq (scan, header->seq);
   for (gsize i = 0; gw_spool_codec_get_ack (payload, header->payload_len, i, &state); i++)
     {
       GwSpoolState *mine = gw_spool_log_get_state (scan->log, state.kid);
@@ -208,6 +208,9 @@ scan_segment (Scan *scan, GwSpoolSegment *segment, gboolean last, GError **error
       g_set_error (error, GW_ERROR, GW_ERROR_STORAGE, "A file of the spool is over 1 GiB; move it out of the folder");
       return FALSE;
     }
+  if (segment->id.number != scan->number + 1)
+    scan->expected = 0; /* what lay between was delivered and is gone: no measure for a loss */
+  scan->number = segment->id.number;
   buffer = read_segment (scan->log, segment->fd, (gsize)st.st_size);
   good = scan_records (scan, segment, buffer, (gsize)st.st_size, &head);
   g_atomic_int_set (&segment->size, (gint)good);
@@ -301,7 +304,7 @@ recover (GwSpoolLog *log, Scan *scan, GError **error)
   last = segments->pdata[segments->len - 1];
   log->last_number = last->id.number;
 
-  /* After damage the states are written down anew in a file of their own before any older one may go. */
+  /* After damage the states, with what it cost, are written down anew before any file with a trace of it may go. */
   if (scan->damaged || scan->found->anchor != last->id.number)
     scan->found->anchor = 0;
   if (!scan->damaged && (scan->found->anchor != 0 || last->size == 0))

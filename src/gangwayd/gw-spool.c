@@ -251,8 +251,9 @@ done_removal (gpointer data, const GError *error)
 {
   Removal *removal = data;
 
-  if (error != NULL)
-    g_warning ("%s (the file stays until the next start)", error->message);
+  removal->segment->leaving = FALSE; /* if it failed: tried again when the next record leaves */
+  if (error == NULL && g_queue_remove (&removal->spool->segments, removal->segment))
+    gw_spool_segment_unref (removal->segment);
   gw_spool_segment_unref (removal->segment);
   g_free (removal);
 }
@@ -261,22 +262,19 @@ done_removal (gpointer data, const GError *error)
 static void
 remove_empty (GwSpool *self)
 {
-  GList *next;
-
-  for (GList *l = self->segments.head; l != NULL; l = next)
+  for (GList *l = self->segments.head; l != NULL; l = l->next)
     {
       GwSpoolSegment *segment = l->data;
       Removal *removal;
 
-      next = l->next;
       if (segment->id.number >= self->anchor)
         break;
-      if (segment->live > 0 || segment->moving)
+      if (segment->live > 0 || segment->moving || segment->leaving)
         continue;
       removal = g_new0 (Removal, 1);
       removal->spool = self;
-      removal->segment = segment; /* with the queue's reference */
-      g_queue_delete_link (&self->segments, l);
+      removal->segment = gw_spool_segment_ref (segment);
+      segment->leaving = TRUE;
       gw_writer_push_log (self->writer, FALSE, run_removal, done_removal, removal);
     }
 }
@@ -538,6 +536,8 @@ maybe_compact (GwSpool *self)
       GwSpoolSegment *segment = l->data;
       if (segment->id.number >= self->anchor)
         break;
+      if (segment->leaving)
+        continue;
       n++;
       size += (guint)g_atomic_int_get (&segment->size);
       live += segment->live_bytes;
@@ -1076,6 +1076,8 @@ gw_spool_free (GwSpool *self)
 {
   if (self == NULL)
     return;
+  if (self->log != NULL)
+    gw_writer_flush (self->writer); /* what the stopped writer refused still has to be told */
   g_queue_clear_full (&self->cache, g_free);
   g_hash_table_unref (self->endpoints);
   g_queue_clear_full (&self->segments, (GDestroyNotify)gw_spool_segment_unref);
