@@ -20,12 +20,15 @@
 #include "gw-dbus.h"
 #include "gw-endpoint-service.h"
 #include "gw-error.h"
+#include "gw-event.h"
 #include "gw-inventory-service.h"
 #include "gw-options.h"
 #include "gw-policy-service.h"
 
 #define BUSES_MAX 256
 #define FIGURES_PERIOD_USEC G_USEC_PER_SEC
+/* The age of the gateway's own certificate is looked at this often. */
+#define RENEWAL_PERIOD_USEC (G_GINT64_CONSTANT (24 * 3600) * G_USEC_PER_SEC)
 /* A clock before this day (2026-01-01) has not been set. */
 #define CLOCK_FLOOR_USEC (G_GINT64_CONSTANT (1767225600) * G_USEC_PER_SEC)
 
@@ -53,6 +56,7 @@ struct _GwAgent
   GHashTable *endpoints;   /* GwEndpoint -> GwEndpointService */
   GwHeartbeat *heartbeat; /* NULL unless somebody watches */
   GwTimer figures;
+  GwTimer renewal;
   GwStep recount;
 };
 
@@ -130,9 +134,9 @@ on_bus_gone (GwBus *bus, const GError *error, gpointer data)
   Attachment *self = data;
 
   if (g_error_matches (error, GW_ERROR, GW_ERROR_OFFLINE))
-    g_message ("bus %s: %s", gw_bus_get_name (bus), error->message);
+    gw_event (GW_EVENT_BUS_GONE, NULL, gw_bus_get_name (bus), "bus %s: %s", gw_bus_get_name (bus), error->message);
   else
-    g_warning ("bus %s is closed: %s", gw_bus_get_name (bus), error->message);
+    gw_event (GW_EVENT_BUS_REFUSED, NULL, gw_bus_get_name (bus), "bus %s is closed: %s", gw_bus_get_name (bus), error->message);
   reap_later (self);
 }
 
@@ -239,7 +243,8 @@ on_attach_bus (GwDBusManager *manager,
   attachment->watch = g_bus_watch_name_on_connection (self->services.connection, sender, G_BUS_NAME_WATCHER_FLAGS_NONE, NULL,
                                                       on_plugin_vanished, attachment, NULL);
   g_hash_table_insert (self->attachments, g_strdup (info.name), attachment);
-  g_message ("bus %s is attached by %s (%s)", info.name, *info.plugin != '\0' ? info.plugin : "a plugin", sender);
+  gw_event (GW_EVENT_BUS_ATTACHED, NULL, info.name, "bus %s is attached by %s (%s)", info.name,
+            *info.plugin != '\0' ? info.plugin : "a plugin", sender);
   out = g_unix_fd_list_new_from_array (&pair[1], 1);
   gw_dbus_manager_complete_attach_bus (manager, invocation, out, path, g_variant_new_handle (0));
   return G_DBUS_METHOD_INVOCATION_HANDLED;
@@ -315,6 +320,32 @@ show_figures (gpointer data)
   gw_dbus_manager_set_reports_delivered (self->manager, stats.sum.acked);
   gw_dbus_manager_set_clock_valid (self->manager, gw_services_clock_is_valid (&self->services));
   gw_timer_arm (&self->figures, FIGURES_PERIOD_USEC);
+}
+
+/* Sessions that are up go on with the certificate that they were opened with. */
+static void
+renew_identity (gpointer data)
+{
+  GwAgent *self = data;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GwChannelIdentity) identity = NULL;
+  GHashTableIter iter;
+  Attachment *attachment;
+  gboolean renewed = FALSE;
+
+  gw_timer_arm (&self->renewal, RENEWAL_PERIOD_USEC);
+  if (gw_ca_renew_gateway (self->services.ca, &renewed, &error) && renewed)
+    identity = gw_channel_identity_new (gw_ca_get_credentials (self->services.ca), &error);
+  if (error != NULL)
+    gw_event (GW_EVENT_STORAGE_FAILED, NULL, NULL, "the gateway's certificate could not be renewed: %s", error->message);
+  if (identity == NULL)
+    return;
+  gw_event (GW_EVENT_CREDENTIAL_GATEWAY_RENEWED, NULL, NULL, "the gateway's own certificate was renewed");
+  gw_channel_identity_unref (self->services.identity);
+  self->services.identity = g_steal_pointer (&identity);
+  g_hash_table_iter_init (&iter, self->attachments);
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &attachment))
+    gw_bus_set_identity (attachment->bus, self->services.identity);
 }
 
 gboolean
@@ -474,7 +505,7 @@ open_storage (GwAgent *self, GError **error)
   if (self->services.db == NULL)
     return FALSE;
   if (damage != NULL)
-    g_warning ("%s", damage);
+    gw_event (GW_EVENT_STORAGE_DAMAGED, NULL, NULL, "%s", damage);
   self->db_writer = gw_db_writer_open (self->state_dir, error);
   if (self->db_writer == NULL)
     return FALSE;
@@ -486,7 +517,7 @@ open_storage (GwAgent *self, GError **error)
   self->services.inventory
       = gw_inventory_open (self->state_dir, self->services.config->manifest_trust_dir, &inventory_damage, error);
   if (inventory_damage != NULL)
-    g_warning ("%s", inventory_damage);
+    gw_event (GW_EVENT_STORAGE_DAMAGED, NULL, NULL, "%s", inventory_damage);
   return self->services.inventory != NULL;
 }
 
@@ -551,6 +582,7 @@ gw_agent_new (GDBusConnection *connection, const GwAgentOptions *options, GError
   self->services.connection = g_object_ref (connection);
   self->services.objects = g_dbus_object_manager_server_new (GW_OBJECT_ROOT);
   gw_timer_init (&self->figures, self->services.loop, show_figures, self);
+  gw_timer_init (&self->renewal, self->services.loop, renew_identity, self);
   gw_step_init (&self->recount, self->services.loop, recount, self);
   self->services.bouncer = gw_bouncer_new (options->authorize, connection, error);
   if (self->services.bouncer == NULL)
@@ -571,6 +603,7 @@ gw_agent_new (GDBusConnection *connection, const GwAgentOptions *options, GError
     return NULL;
   recount (self);
   show_figures (self);
+  gw_timer_arm (&self->renewal, RENEWAL_PERIOD_USEC);
   g_dbus_object_manager_server_set_connection (self->services.objects, connection);
   return g_steal_pointer (&self);
 }
@@ -640,6 +673,7 @@ gw_agent_free (GwAgent *self)
       g_dbus_interface_skeleton_unexport (G_DBUS_INTERFACE_SKELETON (self->manager));
     }
   gw_timer_disarm (&self->figures);
+  gw_timer_disarm (&self->renewal);
   gw_step_cancel (&self->recount);
   g_clear_pointer (&self->heartbeat, gw_heartbeat_free);
   stop_services (self);

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "gw-error.h"
+#include "gw-event.h"
 #include "gw-senml.h"
 
 /* Replies to commands carry cookies that no spool number reaches. */
@@ -28,6 +29,7 @@ struct _GwCourier
   const GwCourierEvents *events;
   gpointer data;
   guint8 kid[GW_KEY_ID_LEN];
+  char *id;
   char *telemetry_topic;
   char *command_topic;
   char *reply_topic;
@@ -58,7 +60,7 @@ publish_record (GwCourier *self, GwSpoolRecord *record)
 
   if (json == NULL)
     {
-      g_warning ("a report of %s cannot be told as SenML and is given up: %s", self->telemetry_topic, error->message);
+      gw_event (GW_EVENT_REPORTS_GIVEN_UP, self->id, NULL, "a report cannot be told as SenML: %s", error->message);
       gw_spool_drop (self->services->spool, self->kid, record->seq, GW_SPOOL_DROP_REFUSED);
       self->sent = record->seq;
       return TRUE;
@@ -108,7 +110,7 @@ pump (gpointer data)
       int found = gw_spool_next (self->services->spool, self->kid, self->sent, &record, &error);
 
       if (found < 0)
-        g_warning ("the spool cannot be read now: %s", error->message);
+        gw_event (GW_EVENT_STORAGE_FAILED, self->id, NULL, "the spool cannot be read now: %s", error->message);
       if (found <= 0 || !publish_record (self, &record))
         break;
     }
@@ -153,7 +155,7 @@ on_uplink_published (GwUplink *uplink, guint64 cookie, const GError *error, gpoi
     self->in_flight--;
   if (error != NULL)
     {
-      g_warning ("the broker refuses a report for good, it is given up: %s", error->message);
+      gw_event (GW_EVENT_REPORTS_GIVEN_UP, self->id, NULL, "the broker refuses a report for good: %s", error->message);
       gw_spool_drop (self->services->spool, self->kid, cookie, GW_SPOOL_DROP_REFUSED);
     }
   else
@@ -242,6 +244,7 @@ gw_courier_new (const GwServices *services,
   self->events = events;
   self->data = data;
   memcpy (self->kid, order->kid, sizeof self->kid);
+  self->id = g_strdup (order->id);
   gw_timer_init (&self->drain_timer, services->loop, on_drain_look, self);
   gw_step_init (&self->pump, services->loop, pump, self);
   self->telemetry_topic = gw_policy_expand (order->policy->telemetry_topic, &order->vars, error);
@@ -265,6 +268,7 @@ gw_courier_free (GwCourier *self)
   gw_timer_disarm (&self->drain_timer);
   gw_step_cancel (&self->pump);
   g_clear_pointer (&self->uplink, gw_uplink_free);
+  g_free (self->id);
   g_free (self->telemetry_topic);
   g_free (self->command_topic);
   g_free (self->reply_topic);

@@ -47,6 +47,8 @@ struct _GwEndpoint
   guint8 order_slot;
   guint32 order_generation;
   GwCourier *courier;
+  gboolean told_online; /* what the journal last heard of its connection, and when */
+  gint64 told_at;
   GwTimer retry_timer;
   gint64 retry_usec;
   GwTimer renew_timer;

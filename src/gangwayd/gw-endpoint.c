@@ -14,6 +14,7 @@
 #include "gw-data-codec.h"
 #include "gw-endpoint-private.h"
 #include "gw-error.h"
+#include "gw-event.h"
 #include "gw-onboarding.h"
 #include "gw-telemetry.h"
 
@@ -65,6 +66,25 @@ gw_endpoint_presence_event (GwEndpoint *self, GwPresenceEvent event)
   gw_endpoint_changed (self);
 }
 
+/* The journal's line for each state that is stored. */
+static void
+announce (GwEndpoint *self, GwLifecycle next)
+{
+  static const GwEvent events[GW_LIFECYCLE_COUNT] = {
+    [GW_LIFECYCLE_QUARANTINED] = GW_EVENT_ENDPOINT_QUARANTINED,
+    [GW_LIFECYCLE_VERIFIED] = GW_EVENT_ENDPOINT_ADMITTED,
+    [GW_LIFECYCLE_ENROLLED] = GW_EVENT_ENDPOINT_ENROLLED,
+    [GW_LIFECYCLE_REVOKED] = GW_EVENT_ENDPOINT_REVOKED,
+    [GW_LIFECYCLE_RELEASED] = GW_EVENT_ENDPOINT_RELEASED,
+    [GW_LIFECYCLE_DECOMMISSIONED] = GW_EVENT_ENDPOINT_DECOMMISSIONED,
+  };
+  gboolean why = next != GW_LIFECYCLE_VERIFIED && next != GW_LIFECYCLE_ENROLLED && *self->reason != '\0';
+
+  gw_event (events[next], self->id, NULL, "endpoint %.16s: %s -> %s%s%s", self->id,
+            gw_lifecycle_to_string (self->record->lifecycle), gw_lifecycle_to_string (next), why ? ": " : "",
+            why ? self->reason : "");
+}
+
 /* TRUE if the event is allowed; saves when it changes something. */
 gboolean
 gw_endpoint_lifecycle_event (GwEndpoint *self, GwLifecycleEvent event)
@@ -75,8 +95,7 @@ gw_endpoint_lifecycle_event (GwEndpoint *self, GwLifecycleEvent event)
     return FALSE;
   if (next == self->record->lifecycle)
     return TRUE;
-  g_message ("endpoint %.16s: %s -> %s", self->id, gw_lifecycle_to_string (self->record->lifecycle),
-             gw_lifecycle_to_string (next));
+  announce (self, next);
   self->record->lifecycle = next;
   gw_endpoint_save (self);
   gw_endpoint_changed (self);
@@ -423,13 +442,16 @@ drop_certificate (GwEndpoint *self)
 static gboolean
 decide (GwEndpoint *self, GwLifecycleEvent event, const char *reason, const char *remedy, GError **error)
 {
+  g_autofree char *old_reason = g_strdup (self->reason), *old_remedy = g_strdup (self->remedy);
+
+  gw_endpoint_set_reason (self, reason, remedy);
   if (!gw_endpoint_lifecycle_event (self, event))
     {
       g_set_error (error, GW_ERROR, GW_ERROR_BAD_STATE, "the endpoint is %s: that cannot be changed any more",
                    gw_lifecycle_to_string (self->record->lifecycle));
+      gw_endpoint_set_reason (self, old_reason, old_remedy);
       return FALSE;
     }
-  gw_endpoint_set_reason (self, reason, remedy);
   gw_endpoint_save (self);
   gw_endpoint_changed (self);
   gw_onboarding_consider (self);
@@ -453,7 +475,8 @@ give_up_spool (GwEndpoint *self)
   guint64 n = gw_spool_drop (self->services->spool, self->record->kid, 0, GW_SPOOL_DROP_RELEASED);
 
   if (n > 0)
-    g_warning ("endpoint %.16s: %" G_GUINT64_FORMAT " reports were given up with it", self->id, n);
+    gw_event (GW_EVENT_REPORTS_GIVEN_UP, self->id, NULL, "endpoint %.16s: %" G_GUINT64_FORMAT " reports were given up with it",
+              self->id, n);
 }
 
 gboolean

@@ -16,7 +16,10 @@
 #include "gw-endpoint-private.h"
 #include "gw-enrolment.h"
 #include "gw-error.h"
+#include "gw-event.h"
 
+/* An endpoint without its broker is told of again after this time. */
+#define TELL_AGAIN_USEC (G_GINT64_CONSTANT (24 * 3600) * G_USEC_PER_SEC)
 /* The certificate's age is looked at this often. */
 #define RENEW_LOOK_USEC (G_GINT64_CONSTANT (24 * 3600) * G_USEC_PER_SEC)
 
@@ -35,11 +38,29 @@ gw_onboarding_retry (gpointer data)
 
 /* ---- the courier ---- */
 
+/* One line when it comes, one when it goes, and then one a day: a month offline must not fill the journal. */
+static void
+announce_uplink (GwEndpoint *self, gboolean online, const char *reason)
+{
+  gint64 now = gw_loop_now (self->services->loop);
+  const char *bus = self->record->last_bus;
+
+  if (online && !self->told_online)
+    gw_event (GW_EVENT_UPLINK_ONLINE, self->id, bus, "endpoint %.16s is connected to its broker", self->id);
+  else if (!online && reason != NULL && self->session != NULL && (self->told_at == 0 || now - self->told_at >= TELL_AGAIN_USEC))
+    gw_event (GW_EVENT_UPLINK_LOST, self->id, bus, "endpoint %.16s has no connection to its broker: %s", self->id, reason);
+  else
+    return;
+  self->told_online = online;
+  self->told_at = now;
+}
+
 static void
 on_courier_online (gboolean online, const char *reason, gpointer data)
 {
   GwEndpoint *self = data;
 
+  announce_uplink (self, online, reason);
   if (online)
     {
       gw_endpoint_presence_event (self, GW_PRESENCE_EVENT_CONNECT);
@@ -205,6 +226,8 @@ on_enrolment_owned (gpointer data)
 {
   GwEndpoint *self = data;
 
+  gw_event (GW_EVENT_CREDENTIAL_OWNED, self->id, self->record->last_bus, "endpoint %.16s has taken this gateway as its owner",
+            self->id);
   self->has_owner = TRUE;
   memcpy (self->owner, gw_ca_get_spki_hash (self->services->ca), sizeof self->owner);
   self->record->owned = TRUE;
@@ -258,6 +281,8 @@ on_enrolment_done (GwIssued *issued, const GError *error, gpointer data)
     {
       g_autofree char *text = g_strdup_printf ("could not be enrolled: %s", error->message);
 
+      if (g_strcmp0 (self->reason, text) != 0)
+        gw_event (GW_EVENT_CREDENTIAL_FAILED, self->id, self->record->last_bus, "endpoint %.16s %s", self->id, text);
       gw_endpoint_set_reason (self, text, "it is tried again by itself; `gangwayctl onboard` tries at once");
       gw_endpoint_settle (self, error);
       if (self->session != NULL)
@@ -382,6 +407,8 @@ admit (GwEndpoint *self, const GwAdmission *admission)
         gw_endpoint_set_reason (self, "", "");
       return gw_endpoint_lifecycle_event (self, GW_LIFECYCLE_EVENT_ADMIT);
     }
+  if (self->record->lifecycle != GW_LIFECYCLE_ENROLLED)
+    gw_endpoint_set_reason (self, admission->reason, admission->remedy);
   gw_endpoint_lifecycle_event (self, GW_LIFECYCLE_EVENT_REJECT);
   if (self->record->lifecycle == GW_LIFECYCLE_ENROLLED
       && (admission->verdict == GW_ADMISSION_NOT_CLAIMED || admission->verdict == GW_ADMISSION_NOT_IN_MANIFEST))
@@ -449,6 +476,8 @@ gw_onboarding_consider (GwEndpoint *self)
     return;
   if (self->contradicts)
     {
+      gw_event (GW_EVENT_ENDPOINT_CONTRADICTS, self->id, self->record->last_bus,
+                "endpoint %.16s: what was said in the clear is not what it says inside its session", self->id);
       gw_endpoint_set_reason (self, "what it says of itself in the clear is not what it says inside the proven session",
                   "look for a device on the line that answers in its place, then unplug and plug it");
       keep_out (self, GW_ERROR_NOT_TRUSTED);

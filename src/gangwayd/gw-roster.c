@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "gw-error.h"
+#include "gw-event.h"
 
 #define PREFIX_MIN 4
 
@@ -99,7 +100,8 @@ raise_alarm (Entry *entry)
   entry->challenger = NULL;
   reason = g_strdup_printf ("two living devices have proven the same key, on bus %s and on bus %s: one is a copy",
                             first != NULL ? gw_bus_get_name (first) : "?", gw_bus_get_name (second));
-  g_warning ("endpoint %.16s: %s", gw_endpoint_get_id (entry->endpoint), reason);
+  gw_event (GW_EVENT_ENDPOINT_CLONED, gw_endpoint_get_id (entry->endpoint), gw_bus_get_name (second), "endpoint %.16s: %s",
+            gw_endpoint_get_id (entry->endpoint), reason);
   gw_endpoint_set_cloned (entry->endpoint, reason);
 }
 
@@ -131,8 +133,9 @@ on_contest_over (gpointer data)
       g_ptr_array_remove_index (entry->claimants, i - 1);
       gw_node_drop_session (node, NULL);
     }
-  g_message ("endpoint %.16s has moved to bus %s", gw_endpoint_get_id (entry->endpoint),
-             gw_bus_get_name (gw_bus_of_node (challenger)));
+  gw_event (GW_EVENT_ENDPOINT_MOVED, gw_endpoint_get_id (entry->endpoint), gw_bus_get_name (gw_bus_of_node (challenger)),
+            "endpoint %.16s has moved to bus %s", gw_endpoint_get_id (entry->endpoint),
+            gw_bus_get_name (gw_bus_of_node (challenger)));
   adopt (entry, challenger);
 }
 

@@ -10,6 +10,7 @@
 
 #include "gw-data-codec.h"
 #include "gw-error.h"
+#include "gw-event.h"
 
 typedef struct
 {
@@ -49,7 +50,7 @@ on_durable (gpointer data, const GError *error)
 
   if (error != NULL)
     {
-      g_warning ("a report could not be stored and is not acknowledged: %s", error->message);
+      gw_event (GW_EVENT_STORAGE_FAILED, NULL, NULL, "a report could not be stored and is not acknowledged: %s", error->message);
       refuse (self->session, &self->request, GW_SMP_RC_NO_MEMORY);
       pending_free (self);
       return;

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <glib.h>
+
+G_BEGIN_DECLS
+
+/*
+ * What an operator wants to find in the journal: events with a MESSAGE_ID, the fields GANGWAY_ENDPOINT (key id), GANGWAY_BUS and
+ * GANGWAY_EVENT (the event's name), and an entry in the message catalog (systemd/gangway.catalog) that says what it means and what to do.
+ * A test compares the two.
+ */
+
+typedef enum
+{
+  GW_EVENT_ENDPOINT_ADMITTED,
+  GW_EVENT_ENDPOINT_QUARANTINED,
+  GW_EVENT_ENDPOINT_ENROLLED,
+  GW_EVENT_ENDPOINT_REVOKED,
+  GW_EVENT_ENDPOINT_RELEASED,
+  GW_EVENT_ENDPOINT_DECOMMISSIONED,
+  GW_EVENT_ENDPOINT_CLONED,
+  GW_EVENT_ENDPOINT_MOVED,
+  GW_EVENT_ENDPOINT_CONTRADICTS,
+  GW_EVENT_CREDENTIAL_OWNED,
+  GW_EVENT_CREDENTIAL_GATEWAY_RENEWED,
+  GW_EVENT_CREDENTIAL_FAILED,
+  GW_EVENT_UPLINK_ONLINE,
+  GW_EVENT_UPLINK_LOST,
+  GW_EVENT_BUS_ATTACHED,
+  GW_EVENT_BUS_GONE,
+  GW_EVENT_BUS_REFUSED,
+  GW_EVENT_REPORTS_GIVEN_UP,
+  GW_EVENT_STORAGE_DAMAGED,
+  GW_EVENT_STORAGE_FAILED,
+} GwEvent;
+#define GW_EVENT_COUNT 20
+
+/* @endpoint: key id in hex, @bus: name; NULL where there is none. The message is one line for people. */
+void gw_event (GwEvent event, const char *endpoint, const char *bus, const char *format, ...) G_GNUC_PRINTF (4, 5);
+
+/* 32 hex digits, and a name like "endpoint-cloned". */
+const char *gw_event_get_message_id (GwEvent event);
+const char *gw_event_get_name (GwEvent event);
+
+G_END_DECLS
