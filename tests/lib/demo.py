@@ -231,8 +231,10 @@ def main():
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         # Whoever watches may kill what he likes, so an exit is worth a line and not a failure.
-        for crash in demo.lab.supervisor.crashes():
-            demo.screen.say(f"demo: {crash}")
+        for process in demo.lab.supervisor.processes:
+            ends = [str(status) for _pid, status, wanted in process.exits if status and not wanted]
+            if ends and not process.may_fail:
+                demo.screen.say(f"demo: {process.name} ended with {', '.join(ends)} and was started again")
         try:
             demo.lab.close(failed=failed)
         except AssertionError:
