@@ -37,6 +37,8 @@
 #define RECORD_TYPE_HANDSHAKE 22
 #define HANDSHAKE_HEADER 12
 #define HANDSHAKE_CLIENT_HELLO 1
+#define FRAGMENT_OFFSET_AT 6
+#define FRAGMENT_OFFSET_LEN 3
 #define RANDOM_LEN 32
 
 struct _GwChannelIdentity
@@ -62,6 +64,7 @@ struct _GwChannel
   guint retransmit_msec;
   gboolean up;
   gboolean ended; /* closed by either side: no event any more */
+  gboolean disowned; /* gw_channel_close(): the owner may be gone */
   guint8 key_id[32];
   guint8 spki[GW_SPKI_P256_LEN];
   guint8 binding[32];
@@ -128,10 +131,11 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (GwChannel, channel_unref)
 static void
 outbox_flush (GwChannel *self)
 {
-  if (self->outbox_len == 0)
-    return;
-  self->events->send (self->outbox, self->outbox_len, self->data);
+  gsize len = self->outbox_len;
+
   self->outbox_len = 0;
+  if (len > 0 && !self->disowned)
+    self->events->send (self->outbox, len, self->data);
 }
 
 static ssize_t
@@ -428,6 +432,7 @@ gw_channel_close (GwChannel *self, gboolean notify)
       self->ended = TRUE;
       self->up = FALSE;
     }
+  self->disowned = TRUE;
   gw_timer_disarm (&self->retransmit);
   gw_timer_disarm (&self->deadline);
   gw_step_cancel (&self->step);
@@ -499,5 +504,9 @@ gw_channel_peek_client_hello (const guint8 *datagram, gsize len)
   if (len < random_at + RANDOM_LEN || datagram[0] != RECORD_TYPE_HANDSHAKE || datagram[3] != 0 || datagram[4] != 0
       || datagram[RECORD_HEADER] != HANDSHAKE_CLIENT_HELLO)
     return NULL;
+  /* The later fragments of one hold no random, and belong to whom the first did. */
+  for (guint i = 0; i < FRAGMENT_OFFSET_LEN; i++)
+    if (datagram[RECORD_HEADER + FRAGMENT_OFFSET_AT + i] != 0)
+      return NULL;
   return datagram + random_at;
 }

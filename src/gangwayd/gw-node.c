@@ -16,6 +16,7 @@
 #include "gw-error.h"
 
 #define CLIENT_RANDOM_LEN 32
+#define RECORD_TYPE_ALERT 21
 #define RECORD_TYPE_APPLICATION_DATA 23
 /* A little more than the endpoint's own limit, so that each of ours counts. */
 #define START_AGAIN_USEC ((gint64) GW_DTLS_START_HONOUR_MS * 1000 + 200000)
@@ -244,6 +245,9 @@ take_dtls (GwNode *self, const guint8 *datagram, gsize len)
         open_candidate (self, client_random, datagram, len);
       return;
     }
+  /* Whose alert it is only their keys can tell; the other one drops it unread. */
+  if (self->candidate != NULL && self->active != NULL && datagram[0] == RECORD_TYPE_ALERT)
+    gw_session_input (self->active, datagram, len);
   if (self->candidate != NULL && !(self->active != NULL && datagram[0] == RECORD_TYPE_APPLICATION_DATA))
     gw_session_input (self->candidate, datagram, len);
   else if (self->active != NULL)
