@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* See gw-ep-ident.h. Two rules carry the weight here. No signing oracle: `sign` signs only what this file
- * itself builds for TLS 1.3, with K_tls only, at a bounded rate. And the order of writes: the generation is
- * raised before anything is erased, and a journal says what is still to be erased. */
+/* See gw-ep-ident.h. The order of writes carries the weight here: the generation is raised before anything is
+ * erased, and a journal says what is still to be erased. */
 
 #include "gw-ep-ident.h"
 
@@ -24,9 +23,6 @@
 #define NV_GENERATION_LEN 4u
 #define NV_JOURNAL_LEN 5u  /* level, generation after it */
 #define CERT_HEADER_LEN 4u /* generation of its key, before the DER */
-
-#define SIGN_PAD_LEN 64u
-#define SIGN_CONTEXT "TLS 1.3, client CertificateVerify" /* RFC 8446, section 4.4.3; with its final NUL */
 
 /* ---- Flash -------------------------------------------------------------------------------------------- */
 
@@ -192,7 +188,7 @@ gw_ep_ident_wipe (GwEp *ep, unsigned level)
   memset (self->slots, 0, sizeof self->slots);
   self->upload.active = false;
   self->object.source = 0;
-  self->signing = false;
+  gw_ep_sign_forget (ep);
   if (level == GW_IDENT_WIPE_OWNER)
     {
       self->owned = false;
@@ -229,8 +225,6 @@ gw_ep_ident_load (GwEp *ep)
   int status;
 
   memset (self, 0, sizeof *self);
-  self->tokens = GW_IDENT_SIGN_BUCKET;
-  self->refilled_at = gw_ep_now (ep);
   status = load_generation (ep);
   if (status == GW_OK)
     status = finish_wipe (ep);
@@ -246,7 +240,6 @@ gw_ep_ident_session_end (GwEp *ep)
 {
   GwEpIdent *self = &ep->ident;
 
-  self->signing = false;
   self->upload.active = false;
   self->object.source = 0; /* a CSR holds the session's binding */
   mbedtls_platform_zeroize (self->nonce, sizeof self->nonce);
@@ -685,128 +678,13 @@ identify (GwEp *ep, GwBytes body, GwCborWriter *w)
   return GW_EP_OK;
 }
 
-/* ---- Signing for the broker --------------------------------------------------------------------------- */
-
-static bool
-take_token (GwEp *ep)
+bool
+gw_ep_ident_has_key (const GwEp *ep, unsigned number, uint64_t generation)
 {
-  GwEpIdent *self = &ep->ident;
-  uint64_t now = gw_ep_now (ep);
-  uint64_t refill = (now - self->refilled_at) / GW_IDENT_SIGN_REFILL_MS;
+  const GwEpSlot *slot = &ep->ident.slots[number];
 
-  if (refill >= GW_IDENT_SIGN_BUCKET || self->tokens + refill >= GW_IDENT_SIGN_BUCKET)
-    {
-      self->tokens = GW_IDENT_SIGN_BUCKET;
-      self->refilled_at = now;
-    }
-  else
-    {
-      self->tokens = (uint8_t)(self->tokens + refill);
-      self->refilled_at += refill * GW_IDENT_SIGN_REFILL_MS;
-    }
-  if (self->tokens == 0)
-    return false;
-  self->tokens--;
-  return true;
-}
-
-/* SHA-256 over 64 spaces, the context string, a NUL and the transcript hash. */
-static int
-content_hash (GwBytes transcript_hash, uint8_t hash[GW_SHA256_LEN])
-{
-  mbedtls_sha256_context sha;
-  uint8_t pad[SIGN_PAD_LEN];
-  bool ok;
-
-  memset (pad, 0x20, sizeof pad);
-  mbedtls_sha256_init (&sha);
-  ok = mbedtls_sha256_starts_ret (&sha, 0) == 0 && mbedtls_sha256_update_ret (&sha, pad, sizeof pad) == 0
-       && mbedtls_sha256_update_ret (&sha, (const uint8_t *)SIGN_CONTEXT, sizeof SIGN_CONTEXT) == 0
-       && mbedtls_sha256_update_ret (&sha, transcript_hash.ptr, transcript_hash.len) == 0
-       && mbedtls_sha256_finish_ret (&sha, hash) == 0;
-  mbedtls_sha256_free (&sha);
-  return ok ? GW_OK : GW_E_CRYPTO;
-}
-
-static int
-make_signature (GwEp *ep, GwCborWriter *w)
-{
-  GwEpIdent *self = &ep->ident;
-  uint8_t sig[GW_KEYS_SIG_MAX];
-  GwIdentSignRsp out;
-  size_t len;
-
-  if (gw_keys_sign (&ep->keys, GW_KEYS_TLS, self->sign_generation, self->sign_hash, sig, &len) != GW_OK)
-    return GW_EP_GROUP_ERROR (GW_IDENT_ERR_PUF_FAILED);
-  ep->stats.signatures++;
-  out.signature = (GwBytes){ sig, len };
-  gw_ident_sign_rsp_encode (&out, w);
-  return GW_EP_OK;
-}
-
-static bool
-slot_has_generation (const GwEpSlot *slot, uint64_t generation)
-{
   return (slot->has_certificate && slot->generation == generation)
          || (slot->has_pending && slot->pending == generation);
-}
-
-static int
-check_sign (GwEp *ep, const GwIdentSignReq *req)
-{
-  if (req->slot == GW_IDENT_SLOT_ID)
-    return GW_EP_GROUP_ERROR (GW_IDENT_ERR_NOT_SIGNABLE);
-  if (req->slot > GW_IDENT_SLOT_MAX)
-    return GW_EP_GROUP_ERROR (GW_IDENT_ERR_BAD_SLOT);
-  if (req->transcript_hash.len != GW_SHA256_LEN && req->transcript_hash.len != GW_SHA384_LEN)
-    return GW_SMP_RC_INVALID;
-  if (!slot_has_generation (&ep->ident.slots[req->slot], req->generation))
-    return GW_SMP_RC_BAD_STATE;
-  if (!take_token (ep))
-    return GW_EP_GROUP_ERROR (GW_IDENT_ERR_BUSY);
-  return GW_EP_OK;
-}
-
-static int
-sign (GwEp *ep, GwBytes body, GwCborWriter *w)
-{
-  GwEpIdent *self = &ep->ident;
-  GwIdentSignReq req;
-  uint32_t delay;
-  int result;
-
-  if (gw_ident_sign_req_decode (body, &req) != GW_OK)
-    return GW_SMP_RC_INVALID;
-  result = check_sign (ep, &req);
-  if (result != GW_EP_OK)
-    {
-      ep->stats.signatures_refused++;
-      return result;
-    }
-  if (content_hash (req.transcript_hash, self->sign_hash) != GW_OK)
-    return GW_SMP_RC_UNKNOWN;
-  self->sign_generation = (uint32_t)req.generation;
-  delay = ep->platform->sign_delay_ms != NULL ? ep->platform->sign_delay_ms (ep->platform->ctx) : 0;
-  if (delay == 0)
-    return make_signature (ep, w);
-  self->signing = true;
-  self->sign_at = gw_ep_now (ep) + delay;
-  return GW_EP_LATER;
-}
-
-uint64_t
-gw_ep_ident_poll (GwEp *ep, uint64_t now)
-{
-  GwCborWriter w;
-
-  if (!ep->ident.signing)
-    return GW_EP_NEVER;
-  if (now < ep->ident.sign_at)
-    return ep->ident.sign_at;
-  ep->ident.signing = false;
-  gw_ep_begin_late (ep, &w);
-  gw_ep_finish_late (ep, &w, make_signature (ep, &w));
-  return GW_EP_NEVER;
 }
 
 /* attest is not served yet: to an owner it is rc 8, to a stranger rc 11, as every unknown command. */
@@ -818,7 +696,7 @@ const GwEpCommand gw_ep_ident_commands[] = {
   { GW_SMP_GROUP_IDENT, GW_IDENT_ANCHOR, GW_SMP_OP_WRITE, true, anchor },
   { GW_SMP_GROUP_IDENT, GW_IDENT_OWN, GW_SMP_OP_WRITE, true, own },
   { GW_SMP_GROUP_IDENT, GW_IDENT_NONCE, GW_SMP_OP_READ, true, nonce },
-  { GW_SMP_GROUP_IDENT, GW_IDENT_SIGN, GW_SMP_OP_WRITE, false, sign },
+  { GW_SMP_GROUP_IDENT, GW_IDENT_SIGN, GW_SMP_OP_WRITE, false, gw_ep_sign },
   { GW_SMP_GROUP_IDENT, GW_IDENT_WIPE, GW_SMP_OP_WRITE, false, wipe },
   { GW_SMP_GROUP_IDENT, GW_IDENT_IDENTIFY, GW_SMP_OP_WRITE, false, identify },
 };

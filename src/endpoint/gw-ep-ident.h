@@ -56,21 +56,14 @@ typedef struct
   GwEpUpload upload;
   GwEpObject object;
   uint8_t nonce[GW_IDENT_NONCE_LEN];
-  uint8_t tokens; /* signatures allowed now */
-  uint64_t refilled_at;
-  /* The signature under way. */
-  bool signing;
-  uint64_t sign_at;
-  uint32_t sign_generation;
-  uint8_t sign_hash[GW_SHA256_LEN];
 } GwEpIdent;
 
 /* Power-up: reads the flash, finishes a wipe that was cut short. Errors of the platform. */
 int gw_ep_ident_load (GwEp *ep);
 /* A session has ended: what belongs to it is forgotten. */
 void gw_ep_ident_session_end (GwEp *ep);
-/* Completes a due signature; the next deadline. */
-uint64_t gw_ep_ident_poll (GwEp *ep, uint64_t now);
+/* Whether slot 1 or 2 has the K_tls of that generation, with a certificate or on the way to one. */
+bool gw_ep_ident_has_key (const GwEp *ep, unsigned number, uint64_t generation);
 /* Hello's fields, the nonce apart. */
 void gw_ep_ident_hello (const GwEp *ep, GwLinkHello *hello);
 /* Raises the generation, erases the certificates and, at level GW_IDENT_WIPE_OWNER, the owner. */

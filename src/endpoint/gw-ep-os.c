@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The standard SMP groups an endpoint serves: os (echo, reset, params, info) and enum (details), by which the
- * gateway finds the numbers of ours by name. Echo, params and enum are open to any session: without them a
- * gateway could neither find gw_ident nor keep an unowned endpoint's session. */
+/* The standard SMP groups an endpoint serves: os (echo, datetime, reset, params, info) and enum (details), by
+ * which the gateway finds the numbers of ours by name. Echo, params and enum are open to any session: without
+ * them a gateway could neither find gw_ident nor keep an unowned endpoint's session. */
 
 #include "gw-ep-private.h"
 
 #include <string.h>
+
+#include "gw-ep-time-codec.h"
+
+#define OS_ERR_RTC_NOT_SET 4 /* MCUmgr's os group */
 
 static int
 echo (GwEp *ep, GwBytes body, GwCborWriter *w)
@@ -63,6 +67,34 @@ reset (GwEp *ep, GwBytes body, GwCborWriter *w)
   return GW_EP_OK;
 }
 
+/* The wall clock lives in RAM: set by the owner, counted on by the uptime, for the application. Records do
+ * not use it; the gateway makes their times absolute. */
+static int
+datetime_get (GwEp *ep, GwBytes body, GwCborWriter *w)
+{
+  uint64_t unix_ms;
+
+  if (gw_smp_empty_decode (body) != GW_OK)
+    return GW_SMP_RC_INVALID;
+  if (!gw_ep_wall_clock (ep, &unix_ms))
+    return GW_EP_GROUP_ERROR (OS_ERR_RTC_NOT_SET);
+  gw_ep_datetime_encode (unix_ms, w);
+  return GW_EP_OK;
+}
+
+static int
+datetime_set (GwEp *ep, GwBytes body, GwCborWriter *w)
+{
+  uint64_t unix_ms;
+
+  if (gw_ep_datetime_decode (body, &unix_ms) != GW_OK)
+    return GW_SMP_RC_INVALID;
+  ep->has_wall_clock = true;
+  ep->wall_clock_at_0 = unix_ms - gw_ep_now (ep);
+  gw_smp_empty_encode (w);
+  return GW_EP_OK;
+}
+
 static const struct
 {
   uint16_t group;
@@ -107,6 +139,8 @@ enum_details (GwEp *ep, GwBytes body, GwCborWriter *w)
 const GwEpCommand gw_ep_os_commands[] = {
   { GW_SMP_GROUP_OS, GW_SMP_OS_ECHO, GW_SMP_OP_WRITE, true, echo },
   { GW_SMP_GROUP_OS, GW_SMP_OS_ECHO, GW_SMP_OP_READ, true, echo },
+  { GW_SMP_GROUP_OS, GW_SMP_OS_DATETIME, GW_SMP_OP_READ, false, datetime_get },
+  { GW_SMP_GROUP_OS, GW_SMP_OS_DATETIME, GW_SMP_OP_WRITE, false, datetime_set },
   { GW_SMP_GROUP_OS, GW_SMP_OS_RESET, GW_SMP_OP_WRITE, false, reset },
   { GW_SMP_GROUP_OS, GW_SMP_OS_PARAMS, GW_SMP_OP_READ, true, params },
   { GW_SMP_GROUP_OS, GW_SMP_OS_INFO, GW_SMP_OP_READ, false, info },

@@ -8,6 +8,7 @@
 #include "gw-ep-dtls.h"
 #include "gw-ep-ident.h"
 #include "gw-ep-queue.h"
+#include "gw-ep-sign.h"
 #include "gw-ep-smp.h"
 #include "gw-ep.h"
 
@@ -28,13 +29,16 @@ struct GwEp
   uint64_t hello_at; /* state WAITING: when the next ClientHello leaves */
   uint8_t attempts;  /* handshakes since the last session that was of use */
   uint64_t start_at; /* when `start` was honoured last */
-  uint64_t close_at; /* when the session ends by our doing; GW_EP_NEVER */
-  uint64_t reset_at; /* when the chip restarts; GW_EP_NEVER */
+  bool has_wall_clock;
+  uint64_t wall_clock_at_0; /* UTC in ms since 1970 when the platform's clock was 0; may wrap */
+  uint64_t close_at;        /* when the session ends by our doing; GW_EP_NEVER */
+  uint64_t reset_at;        /* when the chip restarts; GW_EP_NEVER */
   GwEpStats stats;
   GwKeys keys;
   GwEpDtls dtls;
   GwEpSmp smp;
   GwEpIdent ident;
+  GwEpSign sign;
   GwEpData data;
   GwEpQueue queue;
   uint8_t io[GW_EP_MTU_MAX]; /* the message being read or written */

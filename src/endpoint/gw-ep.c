@@ -92,6 +92,8 @@ power_up (GwEp *ep)
     status = gw_ep_ident_load (ep);
   if (status == GW_OK)
     status = gw_ep_data_load (ep);
+  if (status == GW_OK)
+    gw_ep_sign_load (ep);
   return status;
 }
 
@@ -153,6 +155,7 @@ forget_session (GwEp *ep)
 {
   ep->close_at = GW_EP_NEVER;
   gw_ep_ident_session_end (ep);
+  gw_ep_sign_forget (ep);
   gw_ep_queue_session_end (ep);
   mbedtls_platform_zeroize (ep->io, sizeof ep->io);
 }
@@ -548,7 +551,7 @@ poll_session (GwEp *ep, uint64_t now)
       lose_session (ep);
       return GW_EP_NEVER;
     }
-  next = gw_ep_ident_poll (ep, now);
+  next = gw_ep_sign_poll (ep, now);
   next = gw_ep_earlier (next, poll_reports (ep, now));
   next = gw_ep_earlier (next, ep->close_at);
   return gw_ep_earlier (next, ep->smp.heard_at + GW_EP_SESSION_SILENCE_MS);
@@ -656,6 +659,13 @@ gw_ep_boot (const GwEp *ep, uint64_t *last_q)
   if (last_q != NULL)
     *last_q = ep->queue.last_q;
   return ep->queue.boot;
+}
+
+bool
+gw_ep_wall_clock (const GwEp *ep, uint64_t *unix_ms)
+{
+  *unix_ms = ep->has_wall_clock ? ep->wall_clock_at_0 + gw_ep_now (ep) : 0;
+  return ep->has_wall_clock;
 }
 
 void

@@ -133,6 +133,8 @@ const uint8_t *gw_ep_key_id (const GwEp *ep);
 const uint8_t *gw_ep_binding (const GwEp *ep);
 /* The random boot token (4 octets) and the last report number given out. */
 const uint8_t *gw_ep_boot (const GwEp *ep, uint64_t *last_q);
+/* UTC in milliseconds since 1970, as the owner set it; false: not since power-up. */
+bool gw_ep_wall_clock (const GwEp *ep, uint64_t *unix_ms);
 void gw_ep_stats (const GwEp *ep, GwEpStats *stats);
 
 /* Power off: ends the session without a word (as a pulled plug does), wipes every secret and the queue. */

@@ -6,7 +6,6 @@
 #include "gw-data-codec.h"
 #include "gw-ep-ident.h"
 #include "gw-ep-smp.h"
-#include "gw-ep-time.h"
 #include "gw-puf.h"
 #include "test-ep-lab.h"
 
@@ -862,27 +861,6 @@ test_damaged_flash (void)
     }
 }
 
-/* Against GLib's calendar. */
-static void
-test_time (void)
-{
-  const int dates[][3]
-      = { { 1970, 1, 1 },  { 1972, 2, 29 }, { 2000, 2, 29 },  { 2000, 3, 1 },  { 2023, 2, 28 },
-          { 2023, 3, 1 },  { 2024, 2, 1 },  { 2024, 12, 31 }, { 2038, 1, 19 }, { 2099, 12, 31 },
-          { 2100, 2, 28 }, { 2100, 3, 1 },  { 2101, 1, 1 },   { 2400, 3, 1 },  { 9999, 12, 31 } };
-
-  for (guint i = 0; i < G_N_ELEMENTS (dates); i++)
-    {
-      g_autoptr (GDateTime) t = g_date_time_new_utc (dates[i][0], dates[i][1], dates[i][2], 23, 59, 58);
-
-      g_assert_cmpuint (gw_ep_time_to_unix (dates[i][0], dates[i][1], dates[i][2], 23, 59, 58), ==,
-                        (guint64)g_date_time_to_unix (t));
-    }
-  g_assert_cmpuint (gw_ep_time_to_unix (1969, 12, 31, 0, 0, 0), ==, 0);
-  g_assert_cmpuint (gw_ep_time_to_unix (2000, 13, 1, 0, 0, 0), ==, 0);
-  g_assert_cmpuint (gw_ep_time_to_unix (2000, 0, 1, 0, 0, 0), ==, 0);
-}
-
 int
 main (int argc, char **argv)
 {
@@ -908,6 +886,5 @@ main (int argc, char **argv)
   g_test_add_func ("/ep-ident/factory-reset", test_factory_reset);
   g_test_add_func ("/ep-ident/wipe-cut", test_wipe_cut);
   g_test_add_func ("/ep-ident/damaged-flash", test_damaged_flash);
-  g_test_add_func ("/ep-ident/time", test_time);
   return g_test_run ();
 }

@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "gw-ep-smp.h"
+#include "gw-ep-time-codec.h"
+#include "gw-ep-time.h"
 #include "test-ep-lab.h"
 
 #define MESSAGE_MAX 475
@@ -239,6 +241,108 @@ test_malformed (void)
   g_assert_cmpuint (lab->resets, ==, 0);
 }
 
+/* Against GLib's calendar. */
+static void
+test_time (void)
+{
+  const int dates[][3]
+      = { { 1970, 1, 1 },  { 1972, 2, 29 }, { 2000, 2, 29 },  { 2000, 3, 1 },  { 2023, 2, 28 },
+          { 2023, 3, 1 },  { 2024, 2, 1 },  { 2024, 12, 31 }, { 2038, 1, 19 }, { 2099, 12, 31 },
+          { 2100, 2, 28 }, { 2100, 3, 1 },  { 2101, 1, 1 },   { 2400, 3, 1 },  { 9999, 12, 31 } };
+
+  int year, month, day;
+
+  for (guint i = 0; i < G_N_ELEMENTS (dates); i++)
+    {
+      g_autoptr (GDateTime) t = g_date_time_new_utc (dates[i][0], dates[i][1], dates[i][2], 23, 59, 58);
+
+      g_assert_cmpuint (gw_ep_time_to_unix (dates[i][0], dates[i][1], dates[i][2], 23, 59, 58), ==,
+                        (guint64)g_date_time_to_unix (t));
+      gw_ep_time_from_days ((guint64)g_date_time_to_unix (t) / 86400, &year, &month, &day);
+      g_assert_cmpint (year, ==, dates[i][0]);
+      g_assert_cmpint (month, ==, dates[i][1]);
+      g_assert_cmpint (day, ==, dates[i][2]);
+    }
+  g_assert_cmpuint (gw_ep_time_to_unix (1969, 12, 31, 0, 0, 0), ==, 0);
+  g_assert_cmpuint (gw_ep_time_to_unix (2000, 13, 1, 0, 0, 0), ==, 0);
+  g_assert_cmpuint (gw_ep_time_to_unix (2000, 0, 1, 0, 0, 0), ==, 0);
+}
+
+static GBytes *
+datetime_body (const char *text)
+{
+  return LAB_BODY (gw_cbor_begin_map (w, 1); gw_cbor_put_key (w, "datetime");
+                   gw_cbor_put_text (w, gw_text (text)));
+}
+
+static void
+test_datetime (void)
+{
+  g_autoptr (Lab) lab = lab_new (4);
+  const struct
+  {
+    const char *text;
+    guint64 ms;
+  } good[] = {
+    { "1970-01-01T00:00:00", 0 },
+    { "2026-11-23T01:41:39Z", 1795398099000 },
+    { "2026-11-23T01:41:39.5", 1795398099500 },
+    { "2024-02-29T23:59:59.123456Z", 1709251199123 },
+  };
+  const char *bad[] = { "",
+                        "2026-11-23",
+                        "2026-11-23 01:41:39",
+                        "2026-13-01T00:00:00",
+                        "2026-00-01T00:00:00",
+                        "2026-02-29T00:00:00",
+                        "2026-11-31T00:00:00",
+                        "2026-11-23T24:00:00",
+                        "2026-11-23T00:60:00",
+                        "2026-11-23T00:00:60",
+                        "2026-11-23T00:00:00.",
+                        "2026-11-23T00:00:00z",
+                        "2026-11-23T00:00:00ZZ",
+                        "2026-11-23T00:00:00+01:00",
+                        "-026-11-23T00:00:00",
+                        "1969-12-31T23:59:59" };
+  const char *want = "2024-02-29T23:59:59.623";
+  g_autoptr (GBytes) unset = NULL;
+  g_autoptr (GBytes) set = NULL;
+  g_autoptr (GBytes) get = NULL;
+  g_autoptr (GBytes) wanted = NULL;
+  guint64 ms;
+
+  for (guint i = 0; i < G_N_ELEMENTS (good); i++)
+    {
+      g_autoptr (GBytes) body = datetime_body (good[i].text);
+
+      g_assert_cmpint (gw_ep_datetime_decode (lab_bytes (body), &ms), ==, GW_OK);
+      g_assert_cmpuint (ms, ==, good[i].ms);
+    }
+  for (guint i = 0; i < G_N_ELEMENTS (bad); i++)
+    {
+      g_autoptr (GBytes) body = datetime_body (bad[i]);
+
+      g_assert_cmpint (gw_ep_datetime_decode (lab_bytes (body), &ms), !=, GW_OK);
+    }
+
+  lab_connect (lab);
+  lab_own (lab);
+  g_assert_false (gw_ep_wall_clock (lab->ep, &ms));
+  unset = lab_request (lab, GW_SMP_OP_READ, GW_SMP_GROUP_OS, GW_SMP_OS_DATETIME, lab_empty ());
+  g_assert_cmpint (lab_result (unset), ==, 0x10000 | 4);
+  set = lab_request (lab, GW_SMP_OP_WRITE, GW_SMP_GROUP_OS, GW_SMP_OS_DATETIME, datetime_body (good[3].text));
+  g_assert_cmpint (lab_result (set), ==, 0);
+  lab_advance (lab, 500);
+  g_assert_true (gw_ep_wall_clock (lab->ep, &ms));
+  g_assert_cmpuint (ms, ==, good[3].ms + 500);
+  get = lab_request (lab, GW_SMP_OP_READ, GW_SMP_GROUP_OS, GW_SMP_OS_DATETIME, lab_empty ());
+  wanted = datetime_body (want);
+  g_assert_true (g_bytes_equal (get, wanted));
+  lab_power_cycle (lab);
+  g_assert_false (gw_ep_wall_clock (lab->ep, &ms));
+}
+
 int
 main (int argc, char **argv)
 {
@@ -248,6 +352,8 @@ main (int argc, char **argv)
   g_test_add_func ("/ep-smp/requester", test_requester);
   g_test_add_func ("/ep-smp/repeat-by-wire", test_repeat_by_wire);
   g_test_add_func ("/ep-smp/standard-groups", test_standard_groups);
+  g_test_add_func ("/ep-smp/time", test_time);
+  g_test_add_func ("/ep-smp/datetime", test_datetime);
   g_test_add_func ("/ep-smp/malformed", test_malformed);
   return g_test_run ();
 }
