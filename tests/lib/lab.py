@@ -76,7 +76,7 @@ class Lab:
 
     def prepare(self):
         """Keys, trust anchors, configuration: what an administrator would put in place."""
-        for name in ("etc/policies.d", "etc/trust.d/manifest", "state"):
+        for name in ("etc/policies.d", "etc/trust.d/manifest", "state", "run"):
             os.makedirs(self.path(name), mode=0o700)
         self.authority = pki.Authority(self.path("pki"), "lab-ca")
         vendor_ca = pki.Authority(self.path("pki"), "vendor-ca")
@@ -102,7 +102,7 @@ class Lab:
         self.agent = self.supervisor.start(
             "gangwayd", [self.binary("src", "gangwayd", "gangwayd"), "--bus", self.address, "--state-dir", self.state,
                          "--config", self.path("etc", "gangway.conf"), "--authorize", "own-uid"],
-            env={"ASAN_OPTIONS": ASAN}, restart=True)
+            env={"ASAN_OPTIONS": ASAN, "RUNTIME_DIRECTORY": self.path("run")}, restart=True)
         self.wait_agent()
 
     def wait_agent(self, timeout=20.0):
