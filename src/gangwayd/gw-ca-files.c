@@ -44,7 +44,8 @@ gw_ca_key_generate (gnutls_x509_privkey_t *out, GError **error)
   int rc = gnutls_x509_privkey_init (&key);
 
   if (rc >= 0)
-    rc = gnutls_x509_privkey_generate (key, GNUTLS_PK_ECDSA, GNUTLS_CURVE_TO_BITS (GNUTLS_ECC_CURVE_SECP256R1), 0);
+    rc = gnutls_x509_privkey_generate (key, GNUTLS_PK_ECDSA,
+                                       GNUTLS_CURVE_TO_BITS (GNUTLS_ECC_CURVE_SECP256R1), 0);
   if (rc >= 0)
     {
       *out = key;
@@ -128,8 +129,8 @@ gw_ca_load_key (const char *dir, const char *name, gnutls_x509_privkey_t *out, G
     }
   if (key != NULL)
     gnutls_x509_privkey_deinit (key);
-  g_set_error (error, GW_ERROR, GW_ERROR_BAD_STATE, "%s is not a private key (%s); restore it from a backup", path,
-               gnutls_strerror (rc));
+  g_set_error (error, GW_ERROR, GW_ERROR_BAD_STATE, "%s is not a private key (%s); restore it from a backup",
+               path, gnutls_strerror (rc));
   return FALSE;
 }
 
@@ -159,8 +160,8 @@ gw_ca_load_certificate (const char *dir, const char *name, gnutls_x509_crt_t *ou
     }
   if (certificate != NULL)
     gnutls_x509_crt_deinit (certificate);
-  g_set_error (error, GW_ERROR, GW_ERROR_BAD_STATE, "%s is not a certificate (%s); restore it or move it away", path,
-               gnutls_strerror (rc));
+  g_set_error (error, GW_ERROR, GW_ERROR_BAD_STATE,
+               "%s is not a certificate (%s); restore it or move it away", path, gnutls_strerror (rc));
   return FALSE;
 }
 
@@ -252,7 +253,8 @@ gw_ca_pair_matches (const GwCaPair *self)
 
   return gnutls_x509_privkey_get_key_id (self->key, GNUTLS_KEYID_USE_SHA256, of_key, &key_size) >= 0
          && gnutls_x509_crt_get_key_id (self->certificate, GNUTLS_KEYID_USE_SHA256, of_certificate,
-                                        &certificate_size) >= 0
+                                        &certificate_size)
+                >= 0
          && key_size == certificate_size && memcmp (of_key, of_certificate, key_size) == 0;
 }
 

@@ -25,7 +25,8 @@ gboolean gw_ca_load_certificate (const char *dir, const char *name, gnutls_x509_
 
 /* PEM; key 0600, certificate 0644; written beside, synced, renamed, the folder synced. */
 gboolean gw_ca_save_key (const char *dir, const char *name, gnutls_x509_privkey_t key, GError **error);
-gboolean gw_ca_save_certificate (const char *dir, const char *name, gnutls_x509_crt_t certificate, GError **error);
+gboolean
+gw_ca_save_certificate (const char *dir, const char *name, gnutls_x509_crt_t certificate, GError **error);
 
 /* Whether the certificate is over this key. */
 gboolean gw_ca_pair_matches (const GwCaPair *self);

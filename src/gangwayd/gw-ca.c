@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* The local CA. Everything happens at once, on the caller's thread: a P-256 signature costs a tenth of a millisecond.
- * Credentials that a renewal replaced stay alive until the end, since sessions may still use them. */
+/* The local CA. Everything happens at once, on the caller's thread: a P-256 signature costs a tenth of a
+ * millisecond. Credentials that a renewal replaced stay alive until the end, since sessions may still use
+ * them. */
 
 #include "gw-ca.h"
 
@@ -38,8 +39,8 @@ struct _GwCa
 /* What distinguishes the three kinds of certificate. */
 typedef struct
 {
-  const char *name; /* CN */
-  const char *uri;  /* SAN, NULL: none */
+  const char *name;    /* CN */
+  const char *uri;     /* SAN, NULL: none */
   const char *purpose; /* EKU, NULL: a CA */
   gint64 not_before;
   gint64 not_after; /* G_MAXINT64: no defined end */
@@ -115,8 +116,12 @@ set_leaf_extensions (gnutls_x509_crt_t certificate, const Profile *profile, gnut
 
 /* A certificate over key, signed by the CA; or by itself if issuer is NULL. */
 static gboolean
-make_certificate (const Profile *profile, gnutls_pubkey_t key, const GwCaPair *issuer, gnutls_x509_privkey_t self_key,
-                  gnutls_x509_crt_t *out, GError **error)
+make_certificate (const Profile *profile,
+                  gnutls_pubkey_t key,
+                  const GwCaPair *issuer,
+                  gnutls_x509_privkey_t self_key,
+                  gnutls_x509_crt_t *out,
+                  GError **error)
 {
   gnutls_x509_crt_t certificate = NULL;
   int rc = gnutls_x509_crt_init (&certificate);
@@ -150,7 +155,10 @@ make_certificate (const Profile *profile, gnutls_pubkey_t key, const GwCaPair *i
 }
 
 static gboolean
-certify_key (const Profile *profile, gnutls_x509_privkey_t key, const GwCaPair *issuer, gnutls_x509_crt_t *out,
+certify_key (const Profile *profile,
+             gnutls_x509_privkey_t key,
+             const GwCaPair *issuer,
+             gnutls_x509_crt_t *out,
              GError **error)
 {
   gnutls_privkey_t abstract = NULL;
@@ -183,7 +191,8 @@ create_ca (GwCa *self, GError **error)
   const Profile profile = { .name = CA_NAME, .not_before = GW_CA_EPOCH, .not_after = G_MAXINT64 };
 
   if (self->ca.key == NULL
-      && (!gw_ca_key_generate (&self->ca.key, error) || !gw_ca_save_key (self->dir, "ca.key", self->ca.key, error)))
+      && (!gw_ca_key_generate (&self->ca.key, error)
+          || !gw_ca_save_key (self->dir, "ca.key", self->ca.key, error)))
     return FALSE;
   return certify_key (&profile, self->ca.key, NULL, &self->ca.certificate, error)
          && gw_ca_save_certificate (self->dir, "ca.crt", self->ca.certificate, error);
@@ -200,15 +209,18 @@ open_ca (GwCa *self, GError **error)
     return FALSE;
   if (self->ca.certificate != NULL && self->ca.key == NULL)
     {
-      g_set_error (error, GW_ERROR, GW_ERROR_BAD_STATE,
-                   "The owner CA's key %s/ca.key is missing; restore it from a backup, or move ca.crt away to begin "
-                   "anew (every endpoint that was taken must then be released by its old owner)", self->dir);
+      g_set_error (
+          error, GW_ERROR, GW_ERROR_BAD_STATE,
+          "The owner CA's key %s/ca.key is missing; restore it from a backup, or move ca.crt away to begin "
+          "anew (every endpoint that was taken must then be released by its old owner)",
+          self->dir);
       return FALSE;
     }
   if (self->ca.certificate == NULL && !create_ca (self, error))
     return FALSE;
   if (!gw_ca_pair_matches (&self->ca)
-      || gnutls_x509_crt_get_basic_constraints (self->ca.certificate, &critical, &is_ca, &path_length) < 0 || !is_ca)
+      || gnutls_x509_crt_get_basic_constraints (self->ca.certificate, &critical, &is_ca, &path_length) < 0
+      || !is_ca)
     {
       g_set_error (error, GW_ERROR, GW_ERROR_BAD_STATE,
                    "ca.key and ca.crt in %s do not belong together; restore both from one backup", self->dir);
@@ -295,7 +307,8 @@ is_good_gateway (GwCa *self, const GwCaPair *pair)
       || strcmp (name, self->gateway_id) != 0)
     return FALSE;
   if (gnutls_x509_crt_verify (pair->certificate, &self->ca.certificate, 1, GNUTLS_VERIFY_DISABLE_TIME_CHECKS,
-                              &status) < 0
+                              &status)
+          < 0
       || status != 0)
     return FALSE;
   return !is_due (self, pair->certificate);
@@ -337,8 +350,8 @@ check_options (const GwCaOptions *options, GError **error)
 
   if (len == 0 || len > GATEWAY_ID_MAX || strspn (options->gateway_id, GATEWAY_ID_CHARS) != len)
     {
-      g_set_error (error, GW_ERROR, GW_ERROR_INVALID, "A gateway id is 1 to %d letters, digits, dots, - and _",
-                   GATEWAY_ID_MAX);
+      g_set_error (error, GW_ERROR, GW_ERROR_INVALID,
+                   "A gateway id is 1 to %d letters, digits, dots, - and _", GATEWAY_ID_MAX);
       return FALSE;
     }
   if (options->endpoint_days > GW_CA_ENDPOINT_DAYS_MAX)
@@ -485,8 +498,9 @@ gw_ca_issue (GwCa *self, const GwCsrKey *key, const GwIssueRequest *request, GEr
 
   if (now < GW_CA_EPOCH)
     {
-      g_set_error (error, GW_ERROR, GW_ERROR_BAD_STATE,
-                   "The gateway's clock is not set, so no certificate would be valid; set it or wait for NTP");
+      g_set_error (
+          error, GW_ERROR, GW_ERROR_BAD_STATE,
+          "The gateway's clock is not set, so no certificate would be valid; set it or wait for NTP");
       return NULL;
     }
   if (request->serial_number != NULL && *request->serial_number != '\0')
@@ -506,8 +520,12 @@ gw_ca_issue (GwCa *self, const GwCsrKey *key, const GwIssueRequest *request, GEr
 }
 
 static void
-ca_issue_async (GwIssuer *issuer, GBytes *csr, const GwIssueRequest *request, GCancellable *cancellable,
-                GAsyncReadyCallback callback, gpointer user_data)
+ca_issue_async (GwIssuer *issuer,
+                GBytes *csr,
+                const GwIssueRequest *request,
+                GCancellable *cancellable,
+                GAsyncReadyCallback callback,
+                gpointer user_data)
 {
   g_autoptr (GTask) task = g_task_new (NULL, cancellable, callback, user_data);
   GError *error = NULL;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Commands from MQTT. jansson parses, with duplicate keys refused and nesting out of the question: anything but a flat
- * object of known keys is turned away, by name. */
+/* Commands from MQTT. jansson parses, with duplicate keys refused and nesting out of the question: anything
+ * but a flat object of known keys is turned away, by name. */
 
 #include "gw-command-codec.h"
 
@@ -11,8 +11,7 @@
 
 #include "gw-error.h"
 
-static gboolean
-invalid (GError **error, const char *format, ...) G_GNUC_PRINTF (2, 3);
+static gboolean invalid (GError **error, const char *format, ...) G_GNUC_PRINTF (2, 3);
 
 static gboolean
 invalid (GError **error, const char *format, ...)
@@ -134,12 +133,8 @@ static const struct
   const char *name;
   gboolean (*take) (GwCommand *self, const json_t *json, GError **error);
 } keys[] = {
-  { "point", take_point },
-  { "id", take_id },
-  { "value", take_value },
-  { "read", take_read },
-  { "ttl", take_ttl },
-  { "correlation", take_correlation },
+  { "point", take_point },       { "id", take_id },   { "value", take_value },
+  { "read", take_read },         { "ttl", take_ttl }, { "correlation", take_correlation },
   { "response", take_response },
 };
 
@@ -152,7 +147,8 @@ take_key (GwCommand *self, const char *name, const json_t *json, GError **error)
     if (strcmp (name, keys[i].name) == 0)
       return keys[i].take (self, json, error);
   shown = g_utf8_substring (name, 0, MIN (g_utf8_strlen (name, -1), 32));
-  return invalid (error, "unknown key \"%s\"; known are point, id, value, read, ttl, correlation and response", shown);
+  return invalid (
+      error, "unknown key \"%s\"; known are point, id, value, read, ttl, correlation and response", shown);
 }
 
 static gboolean
@@ -163,9 +159,7 @@ take_object (GwCommand *self, json_t *root, GError **error)
 
   if (!json_is_object (root))
     return invalid (error, "a command is one JSON object");
-  json_object_foreach (root, name, value)
-    if (!take_key (self, name, value, error))
-      return FALSE;
+  json_object_foreach (root, name, value) if (!take_key (self, name, value, error)) return FALSE;
   if ((self->point != NULL) == self->has_id)
     return invalid (error, "a command names its point by either \"point\" or \"id\"");
   if (self->read == (self->value.type != GW_COMMAND_NONE))
@@ -183,7 +177,8 @@ gw_command_decode (const guint8 *data, gsize len, GError **error)
 
   if (len > GW_COMMAND_PAYLOAD_MAX)
     {
-      g_set_error (error, GW_ERROR, GW_ERROR_LIMIT, "a command has at most %d octets", GW_COMMAND_PAYLOAD_MAX);
+      g_set_error (error, GW_ERROR, GW_ERROR_LIMIT, "a command has at most %d octets",
+                   GW_COMMAND_PAYLOAD_MAX);
       return NULL;
     }
   root = json_loadb ((const char *)data, len, JSON_REJECT_DUPLICATES, &problem);

@@ -3,14 +3,14 @@
 
 #include <glib.h>
 
-/* Commands that arrive over MQTT, and the answers to them (doc/telemetry.md). Foreign bytes: strict JSON (jansson, no
- * duplicate keys), unknown keys refused by name.
+/* Commands that arrive over MQTT, and the answers to them (doc/telemetry.md). Foreign bytes: strict JSON
+ * (jansson, no duplicate keys), unknown keys refused by name.
  *
  *   {"point": "valve", "value": true, "ttl": 10, "correlation": "a1"}
  *
- * point (text) or id (whole number), one of the two; value: true, false, number or text; ttl: seconds, optional;
- * correlation: text, optional (MQTT 5 has it as a property); response: topic, optional, for MQTT 3.1.1 alike.
- * Without value and with "read": true the point is read. */
+ * point (text) or id (whole number), one of the two; value: true, false, number or text; ttl: seconds,
+ * optional; correlation: text, optional (MQTT 5 has it as a property); response: topic, optional, for
+ * MQTT 3.1.1 alike. Without value and with "read": true the point is read. */
 
 #define GW_COMMAND_PAYLOAD_MAX 4096
 #define GW_COMMAND_POINT_MAX 64        /* octets of a point's name */
@@ -60,7 +60,7 @@ typedef struct
   const char *point;       /* NULL: none */
   gboolean has_id;
   guint32 id;
-  const char *status;          /* "done", "refused", "unknown" (nobody can tell whether it acted), "expired" ... */
+  const char *status; /* "done", "refused", "unknown" (nobody can tell whether it acted), "expired" ... */
   const GwCommandValue *value; /* NULL or GW_COMMAND_NONE: none */
   const char *error;           /* NULL, or the name of a GW_ERROR code, e.g. "offline" */
   const char *message;         /* NULL, or prose */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Judging a CSR from an endpoint. The bytes are foreign: they are measured here before GnuTLS parses them, and of what
- * it finds only the key, the signature and the challengePassword are looked at. The key that is handed on is encoded
- * anew from the parsed point, not copied. */
+/* Judging a CSR from an endpoint. The bytes are foreign: they are measured here before GnuTLS parses them,
+ * and of what it finds only the key, the signature and the challengePassword are looked at. The key that is
+ * handed on is encoded anew from the parsed point, not copied. */
 
 #include "gw-csr-check.h"
 
@@ -13,7 +13,7 @@
 
 #include "gw-error.h"
 
-#define BINDING_TEXT_LEN 44                      /* base64 of 32 octets */
+#define BINDING_TEXT_LEN 44                       /* base64 of 32 octets */
 #define CHALLENGE_PASSWORD "1.2.840.113549.1.9.7" /* RFC 2985, section 5.4.1 */
 #define PRINTABLE_STRING 0x13
 #define UTF8_STRING 0x0c
@@ -59,7 +59,8 @@ take_key (gnutls_x509_crq_t crq, GwCsrKey *out)
   return verdict;
 }
 
-/* The attribute's raw DER is compared: as text GnuTLS hands it out escaped like a distinguished name ("+" as "\\+"). */
+/* The attribute's raw DER is compared: as text GnuTLS hands it out escaped like a distinguished name ("+" as
+ * "\\+"). */
 static GwCsrVerdict
 check_binding (gnutls_x509_crq_t crq, const guint8 *binding)
 {
@@ -149,6 +150,7 @@ gw_csr_check_full (GBytes *csr, const guint8 *binding, const guint8 *kid, GwCsrK
   if (verdict == GW_CSR_OK)
     return TRUE;
   g_set_error (error, GW_ERROR, verdict < GW_CSR_NO_POSSESSION ? GW_ERROR_INVALID : GW_ERROR_NOT_TRUSTED,
-               "The endpoint's certificate request %s; it gets no certificate", gw_csr_verdict_to_string (verdict));
+               "The endpoint's certificate request %s; it gets no certificate",
+               gw_csr_verdict_to_string (verdict));
   return FALSE;
 }

@@ -3,8 +3,8 @@
 
 #include <glib.h>
 
-/* Judges a certificate signing request (PKCS #10, RFC 2986) that came from an endpoint. Nothing but the public key is
- * ever taken from it: names and extensions in it are ignored. */
+/* Judges a certificate signing request (PKCS #10, RFC 2986) that came from an endpoint. Nothing but the
+ * public key is ever taken from it: names and extensions in it are ignored. */
 
 #define GW_CSR_MAX 1024 /* octets of DER; an honest request of ours has about 330 */
 #define GW_CSR_BINDING_LEN 32
@@ -29,12 +29,16 @@ typedef struct
   guint8 key_id[32];            /* its SHA-256 */
 } GwCsrKey;
 
-/* binding: this session's RFC 9266 tls-exporter value, or NULL to skip that check (a driver that re-reads a request
- * which was judged before). kid: the endpoint's key id (of K_id), or NULL likewise. out is filled on GW_CSR_OK. */
-GwCsrVerdict gw_csr_check (const guint8 *der, gsize len, const guint8 *binding, const guint8 *kid, GwCsrKey *out);
+/* binding: this session's RFC 9266 tls-exporter value, or NULL to skip that check (a driver that re-reads a
+ * request which was judged before). kid: the endpoint's key id (of K_id), or NULL likewise. out is filled on
+ * GW_CSR_OK. */
+GwCsrVerdict
+gw_csr_check (const guint8 *der, gsize len, const guint8 *binding, const guint8 *kid, GwCsrKey *out);
 
-/* The same, with a GError: GW_ERROR_INVALID for size, form, key and algorithm; GW_ERROR_NOT_TRUSTED for the rest. */
-gboolean gw_csr_check_full (GBytes *csr, const guint8 *binding, const guint8 *kid, GwCsrKey *out, GError **error);
+/* The same, with a GError: GW_ERROR_INVALID for size, form, key and algorithm; GW_ERROR_NOT_TRUSTED for the
+ * rest. */
+gboolean
+gw_csr_check_full (GBytes *csr, const guint8 *binding, const guint8 *kid, GwCsrKey *out, GError **error);
 
 /* One clause for people, e.g. "was made in another session". */
 const char *gw_csr_verdict_to_string (GwCsrVerdict verdict);

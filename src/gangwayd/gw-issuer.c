@@ -35,7 +35,8 @@ check_request (const GwIssueRequest *request, GError **error)
 
   if (kid == NULL || strlen (kid) != KID_TEXT_LEN || strspn (kid, "0123456789abcdef") != KID_TEXT_LEN)
     {
-      g_set_error (error, GW_ERROR, GW_ERROR_INVALID, "A certificate needs a key id of 64 lower-case hex digits");
+      g_set_error (error, GW_ERROR, GW_ERROR_INVALID,
+                   "A certificate needs a key id of 64 lower-case hex digits");
       return FALSE;
     }
   if (request->serial_number == NULL)
@@ -62,8 +63,12 @@ fail_early (GCancellable *cancellable, GAsyncReadyCallback callback, gpointer us
 }
 
 void
-gw_issuer_issue_async (GwIssuer *self, GBytes *csr, const GwIssueRequest *request, GCancellable *cancellable,
-                       GAsyncReadyCallback callback, gpointer user_data)
+gw_issuer_issue_async (GwIssuer *self,
+                       GBytes *csr,
+                       const GwIssueRequest *request,
+                       GCancellable *cancellable,
+                       GAsyncReadyCallback callback,
+                       gpointer user_data)
 {
   GError *error = NULL;
 

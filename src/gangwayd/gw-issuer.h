@@ -3,8 +3,9 @@
 
 #include <gio/gio.h>
 
-/* Who signs the endpoints' certificates: one interface, a driver for each kind of issuer. The local CA (gw-ca.h) is
- * the first; an EST server or a cloud's registry answer over the network, so everything is asynchronous. */
+/* Who signs the endpoints' certificates: one interface, a driver for each kind of issuer. The local CA
+ * (gw-ca.h) is the first; an EST server or a cloud's registry answer over the network, so everything is
+ * asynchronous. */
 
 #define GW_ISSUER_SERIAL_NUMBER_MAX 64 /* octets of the manifest's serial number */
 
@@ -20,10 +21,11 @@ typedef struct
 typedef struct
 {
   GBytes *certificate; /* DER, the leaf */
-  GPtrArray *chain;    /* of GBytes, DER: intermediates from the leaf's issuer upwards, without the root; may be empty */
-  char *fingerprint;   /* SHA-256 of certificate, 64 hex digits */
-  char *serial;        /* the certificate's serial number, hex */
-  gint64 not_before;   /* microseconds since 1970 */
+  GPtrArray *chain;  /* of GBytes, DER: intermediates from the leaf's issuer upwards, without the root; may be
+                        empty */
+  char *fingerprint; /* SHA-256 of certificate, 64 hex digits */
+  char *serial;      /* the certificate's serial number, hex */
+  gint64 not_before; /* microseconds since 1970 */
   gint64 not_after;
 } GwIssued;
 
@@ -34,8 +36,12 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (GwIssued, gw_issued_free)
 typedef struct
 {
   const char *name;
-  void (*issue_async) (GwIssuer *self, GBytes *csr, const GwIssueRequest *request, GCancellable *cancellable,
-                       GAsyncReadyCallback callback, gpointer user_data);
+  void (*issue_async) (GwIssuer *self,
+                       GBytes *csr,
+                       const GwIssueRequest *request,
+                       GCancellable *cancellable,
+                       GAsyncReadyCallback callback,
+                       gpointer user_data);
   GwIssued *(*issue_finish) (GwIssuer *self, GAsyncResult *result, GError **error);
   void (*destroy) (GwIssuer *self);
 } GwIssuerClass;
@@ -48,10 +54,14 @@ struct _GwIssuer
 
 const char *gw_issuer_get_name (GwIssuer *self);
 
-/* csr: DER, already judged by gw_csr_check (). request is copied. The callback is never called from inside this call.
- * A source object of the GAsyncResult is not given: user_data names the asker. */
-void gw_issuer_issue_async (GwIssuer *self, GBytes *csr, const GwIssueRequest *request, GCancellable *cancellable,
-                            GAsyncReadyCallback callback, gpointer user_data);
+/* csr: DER, already judged by gw_csr_check (). request is copied. The callback is never called from inside
+ * this call. A source object of the GAsyncResult is not given: user_data names the asker. */
+void gw_issuer_issue_async (GwIssuer *self,
+                            GBytes *csr,
+                            const GwIssueRequest *request,
+                            GCancellable *cancellable,
+                            GAsyncReadyCallback callback,
+                            gpointer user_data);
 GwIssued *gw_issuer_issue_finish (GwIssuer *self, GAsyncResult *result, GError **error);
 
 void gw_issuer_free (GwIssuer *self);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Writing SenML JSON. jansson would print 21.3 as 21.300000000000001 or cut every number to the same few digits, so the
- * text is made here: there is little to it once the codec has seen to it that names and texts are clean UTF-8. */
+/* Writing SenML JSON. jansson would print 21.3 as 21.300000000000001 or cut every number to the same few
+ * digits, so the text is made here: there is little to it once the codec has seen to it that names and texts
+ * are clean UTF-8. */
 
 #include "gw-senml.h"
 
@@ -125,7 +126,8 @@ add_value (GString *out, const GwValue *value)
     }
 }
 
-/* The record's time against bt. The endpoint's is UTC or, at most 0, relative to when it sent it: about bt. */
+/* The record's time against bt. The endpoint's is UTC or, at most 0, relative to when it sent it: about bt.
+ */
 static gint64
 relative_time (const GwSpoolRecord *record, double seconds)
 {
@@ -141,7 +143,8 @@ add_record (GString *out, const GwSpoolRecord *record, const GwDataRecord *data)
 {
   gint64 us = relative_time (record, data->base_time + (data->has_time ? data->time : 0));
 
-  /* Base name and name together are SenML characters, begun by a letter or digit: the codec has seen to it. */
+  /* Base name and name together are SenML characters, begun by a letter or digit: the codec has seen to it.
+   */
   g_string_append (out, ",{\"n\":\"");
   g_string_append_len (out, data->base_name.ptr, (gssize)data->base_name.len);
   g_string_append_len (out, data->name.ptr, (gssize)data->name.len);
@@ -182,7 +185,8 @@ add_event (GString *out, GwBytes body)
 
   if (status != GW_OK)
     return status;
-  g_string_append_printf (out, ",{\"n\":\"_event\",\"v\":%u},{\"n\":\"_level\",\"v\":%u}", event.code, event.level);
+  g_string_append_printf (out, ",{\"n\":\"_event\",\"v\":%u},{\"n\":\"_level\",\"v\":%u}", event.code,
+                          event.level);
   if (event.has_message)
     {
       g_string_append (out, ",{\"n\":\"_message\",\"vs\":");
@@ -213,8 +217,8 @@ gw_senml_from_record (const GwSpoolRecord *record, GError **error)
   g_string_append_c (out, ']');
   if (out->len > GW_SENML_JSON_MAX)
     {
-      g_set_error (error, GW_ERROR, GW_ERROR_LIMIT, "The record is %" G_GSIZE_FORMAT " octets of SenML, over %d",
-                   out->len, GW_SENML_JSON_MAX);
+      g_set_error (error, GW_ERROR, GW_ERROR_LIMIT,
+                   "The record is %" G_GSIZE_FORMAT " octets of SenML, over %d", out->len, GW_SENML_JSON_MAX);
       return NULL;
     }
   return g_string_free (g_steal_pointer (&out), FALSE);

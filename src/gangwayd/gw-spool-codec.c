@@ -43,7 +43,8 @@ gw_spool_codec_crc32c (uint32_t crc, const void *data, size_t len)
   crc = ~crc;
   for (; len >= 8; len -= 8, p += 8)
     {
-      uint32_t low = crc ^ ((uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24);
+      uint32_t low
+          = crc ^ ((uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24);
       crc = crc_table[7][low & 0xff] ^ crc_table[6][low >> 8 & 0xff] ^ crc_table[5][low >> 16 & 0xff]
             ^ crc_table[4][low >> 24] ^ crc_table[3][p[4]] ^ crc_table[2][p[5]] ^ crc_table[1][p[6]]
             ^ crc_table[0][p[7]];
@@ -61,7 +62,8 @@ record_crc (const GwSpoolSegmentId *id, uint32_t offset, const uint8_t *record, 
   gw_put_u64be (place, id->number);
   gw_put_u64be (place + 8, id->salt);
   gw_put_u32be (place + 16, offset);
-  return gw_spool_codec_crc32c (gw_spool_codec_crc32c (0, place, sizeof place), record + CRC_FROM, size - CRC_FROM);
+  return gw_spool_codec_crc32c (gw_spool_codec_crc32c (0, place, sizeof place), record + CRC_FROM,
+                                size - CRC_FROM);
 }
 
 size_t
@@ -71,7 +73,10 @@ gw_spool_codec_size (const GwSpoolHeader *header)
 }
 
 void
-gw_spool_codec_encode (const GwSpoolSegmentId *id, uint32_t offset, const GwSpoolHeader *header, const void *payload,
+gw_spool_codec_encode (const GwSpoolSegmentId *id,
+                       uint32_t offset,
+                       const GwSpoolHeader *header,
+                       const void *payload,
                        uint8_t *out)
 {
   size_t size = gw_spool_codec_size (header);
@@ -92,9 +97,27 @@ gw_spool_codec_encode (const GwSpoolSegmentId *id, uint32_t offset, const GwSpoo
   gw_put_u32be (out + 4, record_crc (id, offset, out, size));
 }
 
+/* Numbers that no spool has given, and the owner that nobody is. */
+static bool
+is_plausible (const GwSpoolHeader *header)
+{
+  static const uint8_t nobody[sizeof header->kid];
+
+  if (header->seq > INT64_MAX)
+    return false;
+  if (header->kind == GW_SPOOL_RECORD_ACK || header->kind == GW_SPOOL_RECORD_CHECKPOINT)
+    return true;
+  return (header->kind == GW_SPOOL_RECORD_REPORT || header->kind == GW_SPOOL_RECORD_EVENT) && header->seq > 0
+         && memcmp (header->kid, nobody, sizeof nobody) != 0;
+}
+
 size_t
-gw_spool_codec_decode (const GwSpoolSegmentId *id, uint32_t offset, const uint8_t *data, size_t len,
-                       GwSpoolHeader *out, const uint8_t **payload)
+gw_spool_codec_decode (const GwSpoolSegmentId *id,
+                       uint32_t offset,
+                       const uint8_t *data,
+                       size_t len,
+                       GwSpoolHeader *out,
+                       const uint8_t **payload)
 {
   GwReader r;
   uint32_t magic, crc;
@@ -117,7 +140,7 @@ gw_spool_codec_decode (const GwSpoolSegmentId *id, uint32_t offset, const uint8_
   if (!gw_reader_ok (&r) || magic != MAGIC || zero != 0 || out->payload_len > GW_SPOOL_RECORD_PAYLOAD_MAX)
     return 0;
   body = gw_reader_bytes (&r, out->payload_len);
-  if (!gw_reader_ok (&r) || out->kind < GW_SPOOL_RECORD_REPORT || out->kind > GW_SPOOL_RECORD_CHECKPOINT)
+  if (!gw_reader_ok (&r) || !is_plausible (out))
     return 0;
   if (crc != record_crc (id, offset, data, gw_spool_codec_size (out)))
     return 0;
@@ -198,7 +221,8 @@ gw_spool_codec_get_state (const uint8_t *payload, size_t len, size_t i, GwSpoolS
 void
 gw_spool_codec_print_name (const GwSpoolSegmentId *id, char out[GW_SPOOL_NAME_LEN + 1])
 {
-  snprintf (out, GW_SPOOL_NAME_LEN + 1, "%010" PRIu64 "-%016" PRIx64 ".gws", id->number % (NUMBER_MAX + 1), id->salt);
+  snprintf (out, GW_SPOOL_NAME_LEN + 1, "%010" PRIu64 "-%016" PRIx64 ".gws", id->number % (NUMBER_MAX + 1),
+            id->salt);
 }
 
 static int

@@ -5,14 +5,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The spool's file format (doc/spool.md). Whatever is on the disk is foreign: nothing here trusts a length, and
- * nothing allocates.
+/* clang-format off */
+/* The spool's file format (doc/spool.md). Whatever is on the disk is foreign: nothing here trusts a length,
+ * and nothing allocates.
  *
  * A segment is a sequence of records without a header of its own, so that no single octet can make all of it
  * unreadable: what belongs to the whole is in its name. Integers are big-endian.
  *
  *    0  4  "GWR1"
- *    4  4  CRC-32C of: segment number (8), salt (8), offset in the file (4), then the record from octet 8 to its end
+ *    4  4  CRC-32C of: segment number (8), salt (8), offset in the file (4), then the record from octet 8 on
  *    8  4  payload length
  *   12  1  kind
  *   13  1  flags
@@ -25,18 +26,18 @@
  *   48 32  key id
  *   80  .  payload
  *
- * The salt is random for each segment and never leaves the gateway: so neither an old record found at another place
- * nor one that an endpoint hid inside its payload can pass for a record when the search for the next good one goes
- * through damaged octets.
- */
+ * The salt is random for each segment and never leaves the gateway: so neither an old record found at another
+ * place nor one that an endpoint hid inside its payload can pass for a record when the search for the next
+ * good one goes through damaged octets. */
+/* clang-format on */
 
 #define GW_SPOOL_HEADER_LEN 80u
-#define GW_SPOOL_DROPS 8u          /* counters kept in a state entry; more than GW_SPOOL_DROP_N, for later ones */
+#define GW_SPOOL_DROPS 8u /* counters kept in a state entry; more than GW_SPOOL_DROP_N, for later ones */
 #define GW_SPOOL_ACK_LEN (40u + 8u * GW_SPOOL_DROPS)
 #define GW_SPOOL_STATE_LEN (GW_SPOOL_ACK_LEN + 24u)
-#define GW_SPOOL_STATES_MAX 512u   /* entries in one ack or checkpoint record */
+#define GW_SPOOL_STATES_MAX 512u /* entries in one ack or checkpoint record */
 #define GW_SPOOL_RECORD_PAYLOAD_MAX 65536u
-#define GW_SPOOL_NAME_LEN 31u      /* "NNNNNNNNNN-SSSSSSSSSSSSSSSS.gws" */
+#define GW_SPOOL_NAME_LEN 31u /* "NNNNNNNNNN-SSSSSSSSSSSSSSSS.gws" */
 
 typedef enum
 {
@@ -48,7 +49,7 @@ typedef enum
 
 #define GW_SPOOL_RECORD_CLOCK_INVALID 0x01u
 #define GW_SPOOL_RECORD_LAST 0x40u  /* the last record of the checkpoint at a segment's head */
-#define GW_SPOOL_RECORD_MOVED 0x80u /* a copy out of an older segment: says nothing about the last (boot, q) */
+#define GW_SPOOL_RECORD_MOVED 0x80u /* a copy out of an older segment: no word on the last (boot, q) */
 
 typedef struct
 {
@@ -84,14 +85,22 @@ typedef struct
 /* Octets of the whole record. */
 size_t gw_spool_codec_size (const GwSpoolHeader *header);
 
-/* Writes header and payload (header->payload_len octets) to out, which has room for gw_spool_codec_size (). */
-void gw_spool_codec_encode (const GwSpoolSegmentId *id, uint32_t offset, const GwSpoolHeader *header,
-                            const void *payload, uint8_t *out);
+/* Writes header and payload (header->payload_len octets) to out, which has room for gw_spool_codec_size ().
+ */
+void gw_spool_codec_encode (const GwSpoolSegmentId *id,
+                            uint32_t offset,
+                            const GwSpoolHeader *header,
+                            const void *payload,
+                            uint8_t *out);
 
-/* Reads the record that begins at data and, in the file, at offset. Returns its size and borrows payload from data,
- * or 0 if there is no good record. */
-size_t gw_spool_codec_decode (const GwSpoolSegmentId *id, uint32_t offset, const uint8_t *data, size_t len,
-                              GwSpoolHeader *out, const uint8_t **payload);
+/* Reads the record that begins at data and, in the file, at offset. Returns its size and borrows payload from
+ * data, or 0 if there is no good record. */
+size_t gw_spool_codec_decode (const GwSpoolSegmentId *id,
+                              uint32_t offset,
+                              const uint8_t *data,
+                              size_t len,
+                              GwSpoolHeader *out,
+                              const uint8_t **payload);
 
 /* The next place at or after from where a record may begin; len if there is none. */
 size_t gw_spool_codec_find (const uint8_t *data, size_t len, size_t from);

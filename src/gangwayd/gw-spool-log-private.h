@@ -13,7 +13,7 @@ struct _GwSpoolLog
   GHashTable *states; /* key id in the state -> GwSpoolState, owned */
   guint64 next_seq;
   guint64 last_number;
-  guint64 failures; /* atomic */
+  guint64 failures;        /* atomic */
   GwSpoolSegment *current; /* NULL: the next group opens one */
   gboolean bad;            /* current must not be written to any more */
   gboolean skipped;        /* sequence numbers were given to a group that failed */

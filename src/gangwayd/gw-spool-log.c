@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* The spool's files, as the writer thread sees them: a group is gathered in memory, then one pwrite, one fdatasync.
+/* The spool's files, as the writer thread sees them: a group is gathered in memory, then one pwrite, one
+ * fdatasync.
  *
- * What a failed group leaves behind: the file is cut back to its last good octet. If that or the fdatasync fails, the
- * kernel may have dropped our pages and called them clean, so the file is never written to again and the next group
- * opens another. Sequence numbers of a failed group are not used again; a checkpoint record tells a later recovery
- * that the gap is no loss. Recovery is in gw-spool-recovery.c. */
+ * What a failed group leaves behind: the file is cut back to its last good octet. If that or the fdatasync
+ * fails, the kernel may have dropped our pages and called them clean, so the file is never written to again
+ * and the next group opens another. Sequence numbers of a failed group are not used again; a checkpoint
+ * record tells a later recovery that the gap is no loss. Recovery is in gw-spool-recovery.c. */
 
 #include "gw-spool-log-private.h"
 
@@ -68,13 +69,18 @@ gw_spool_segment_new (const GwSpoolSegmentId *id, int fd)
 void
 gw_spool_log_set_errno (GError **error, const char *what, int code)
 {
-  g_set_error (error, GW_ERROR, GW_ERROR_STORAGE, "Cannot %s the spool: %s; look at the state folder's disk", what,
-               g_strerror (code));
+  g_set_error (error, GW_ERROR, GW_ERROR_STORAGE, "Cannot %s the spool: %s; look at the state folder's disk",
+               what, g_strerror (code));
 }
 
 int
-gw_spool_segment_read (GwSpoolSegment *self, const GwSpoolIo *io, guint32 offset, guint32 size, GwSpoolHeader *header,
-                       GBytes **payload, GError **error)
+gw_spool_segment_read (GwSpoolSegment *self,
+                       const GwSpoolIo *io,
+                       guint32 offset,
+                       guint32 size,
+                       GwSpoolHeader *header,
+                       GBytes **payload,
+                       GError **error)
 {
   g_autofree guint8 *buffer = g_malloc (size);
   const guint8 *body;
@@ -174,7 +180,8 @@ note_segment (GwSpoolLog *self, GwSpoolPlace *place)
     place->segment = gw_spool_segment_ref (self->current);
 }
 
-/* The checkpoint: everything a later recovery must know that older segments may no longer be there to tell. */
+/* The checkpoint: everything a later recovery must know that older segments may no longer be there to tell.
+ */
 static void
 put_checkpoint (GwSpoolLog *self)
 {
@@ -235,7 +242,8 @@ log_begin (gpointer handle, GError **error)
 
   self->wrote = FALSE;
   self->must_sync = FALSE;
-  if (self->current == NULL || self->bad || (guint)g_atomic_int_get (&self->current->size) >= self->segment_bytes)
+  if (self->current == NULL || self->bad
+      || (guint)g_atomic_int_get (&self->current->size) >= self->segment_bytes)
     if (!open_segment (self, error))
       return FALSE;
   self->base = (guint32)g_atomic_int_get (&self->current->size);
@@ -393,7 +401,8 @@ gw_spool_log_append (GwSpoolLog *self, GwSpoolAppend *op, GError **error)
   note_segment (self, &op->place);
   if (op->duplicate)
     {
-      if (state->has_last && memcmp (state->boot, header->boot, GW_SPOOL_BOOT_LEN) == 0 && header->q <= state->q)
+      if (state->has_last && memcmp (state->boot, header->boot, GW_SPOOL_BOOT_LEN) == 0
+          && header->q <= state->q)
         return TRUE;
       g_set_error (error, GW_ERROR, GW_ERROR_STORAGE, "The record that this one repeats was not stored");
       return FALSE;

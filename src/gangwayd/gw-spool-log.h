@@ -6,11 +6,13 @@
 
 /* The spool's files: recovery at start, then the log store of the writer. Internal to the spool.
  *
- * gw_spool_log_open () and gw_spool_log_foreach () run before the first push, gw_spool_log_free () after the writer
- * has stopped; everything else runs in the writer thread. The log keeps its own table of the endpoints' states, ahead
- * of the main thread's: a checkpoint must tell what lies before it in the files, not what has been told already. */
+ * gw_spool_log_open () and gw_spool_log_foreach () run before the first push, gw_spool_log_free () after the
+ * writer has stopped; everything else runs in the writer thread. The log keeps its own table of the
+ * endpoints' states, ahead of the main thread's: a checkpoint must tell what lies before it in the files, not
+ * what has been told already. */
 
-/* One file. Reference-counted (g_atomic_rc_box), since both threads hold it; the last one closes the descriptor. */
+/* One file. Reference-counted (g_atomic_rc_box), since both threads hold it; the last one closes the
+ * descriptor. */
 typedef struct
 {
   GwSpoolSegmentId id;
@@ -28,7 +30,8 @@ void gw_spool_segment_unref (GwSpoolSegment *self);
 
 typedef struct _GwSpoolLog GwSpoolLog;
 
-/* Where a record went. segment is set by every operation that wrote into one, also if it failed (a reference). */
+/* Where a record went. segment is set by every operation that wrote into one, also if it failed (a
+ * reference). */
 typedef struct
 {
   GwSpoolSegment *segment;
@@ -46,11 +49,20 @@ typedef struct
   guint64 anchor;      /* segments numbered below may go once they are empty; 0: none */
 } GwSpoolFound;
 
-/* Called for each queued or delivered record in the files, oldest segment first; copies made by a move included. */
-typedef void (*GwSpoolFoundFunc) (const GwSpoolHeader *header, GwSpoolSegment *segment, guint32 offset, gpointer data);
+/* Called for each queued or delivered record in the files, oldest segment first; copies made by a move
+ * included. */
+typedef void (*GwSpoolFoundFunc) (const GwSpoolHeader *header,
+                                  GwSpoolSegment *segment,
+                                  guint32 offset,
+                                  gpointer data);
 
-GwSpoolLog *gw_spool_log_open (const char *dir, guint32 segment_bytes, const GwSpoolIo *io, GwSpoolFoundFunc func,
-                               gpointer data, GwSpoolFound *found, GError **error);
+GwSpoolLog *gw_spool_log_open (const char *dir,
+                               guint32 segment_bytes,
+                               const GwSpoolIo *io,
+                               GwSpoolFoundFunc func,
+                               gpointer data,
+                               GwSpoolFound *found,
+                               GError **error);
 void gw_spool_log_free (GwSpoolLog *self);
 
 typedef void (*GwSpoolStateFunc) (const GwSpoolState *state, gpointer data);
@@ -67,8 +79,9 @@ typedef struct
   GwSpoolHeader header; /* seq and lost are filled in */
   GBytes *payload;
   gboolean duplicate; /* store nothing; succeed if the original is there */
-  /* The endpoint's last (boot, q) as the pusher believed it. If a record before this one failed they differ, and
-   * this one fails too: storing it would make the missing one look like a duplicate when it comes again. */
+  /* The endpoint's last (boot, q) as the pusher believed it. If a record before this one failed they differ,
+   * and this one fails too: storing it would make the missing one look like a duplicate when it comes again.
+   */
   gboolean after_any;
   guint8 after_boot[GW_SPOOL_BOOT_LEN];
   guint64 after_q;
@@ -96,9 +109,15 @@ gboolean gw_spool_log_move (GwSpoolLog *self, GwSpoolSegment *from, GArray *move
 /* Removes a segment's file. */
 gboolean gw_spool_log_remove (GwSpoolLog *self, GwSpoolSegment *segment, GError **error);
 
-/* Reads and checks one record; any thread. 1, 0 if it is corrupt, -1 with error if the disk cannot be read. */
-int gw_spool_segment_read (GwSpoolSegment *self, const GwSpoolIo *io, guint32 offset, guint32 size,
-                           GwSpoolHeader *header, GBytes **payload, GError **error);
+/* Reads and checks one record; any thread. 1, 0 if it is corrupt, -1 with error if the disk cannot be read.
+ */
+int gw_spool_segment_read (GwSpoolSegment *self,
+                           const GwSpoolIo *io,
+                           guint32 offset,
+                           guint32 size,
+                           GwSpoolHeader *header,
+                           GBytes **payload,
+                           GError **error);
 
 extern const GwSpoolIo gw_spool_io_default;
 

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* What the spool does at start: reads every segment, oldest first, and rebuilds the states that the log keeps.
+/* What the spool does at start: reads every segment, oldest first, and rebuilds the states that the log
+ * keeps.
  *
  * Records are applied as they come: a checkpoint sets the states it names, a report moves its endpoint's last
- * (boot, q), an ack its cursor. Damage is passed over up to the next good record. How many reports went with it is
- * known from the sequence numbers on either side, which have no gaps but those that a checkpoint explains. */
+ * (boot, q), an ack its cursor. Damage is passed over up to the next good record. How many reports went with
+ * it is known from the sequence numbers on either side, which have no gaps but those that a checkpoint
+ * explains. */
 
 #include "gw-spool-log-private.h"
 
@@ -29,9 +31,9 @@ typedef struct
   GwSpoolFound *found;
   GwSpoolFoundFunc func;
   gpointer data;
-  gboolean damaged;  /* anywhere */
-  gboolean gap;      /* octets were passed over since the last sequence number */
-  guint64 expected;  /* the next sequence number; 0: not known */
+  gboolean damaged; /* anywhere */
+  gboolean gap;     /* octets were passed over since the last sequence number */
+  guint64 expected; /* the next sequence number; 0: not known */
   guint64 max_seq;
   guint64 number; /* of the last segment read */
 } Scan;
@@ -57,10 +59,11 @@ see_checkpoint (Scan *scan, const GwSpoolHeader *header, const guint8 *payload)
   for (gsize i = 0; gw_spool_codec_get_state (payload, header->payload_len, i, &state); i++)
     {
       GwSpoolState *mine = gw_spool_log_get_state (scan->log, state.kid);
-      gboolean same = mine->has_last && state.has_last
-                      && memcmp (mine->boot, state.boot, sizeof state.boot) == 0;
+      gboolean same
+          = mine->has_last && state.has_last && memcmp (mine->boot, state.boot, sizeof state.boot) == 0;
 
-      /* A record of a group that failed but reached the disk all the same may be further on than the checkpoint. */
+      /* A record of a group that failed but reached the disk all the same may be further on than the
+       * checkpoint. */
       if (same && mine->q > state.q)
         state.q = mine->q;
       *mine = state;
@@ -92,7 +95,8 @@ see_record (Scan *scan, const GwSpoolHeader *header, GwSpoolSegment *segment, gu
       see_seq (scan, header->seq);
       scan->expected = header->seq + 1;
       /* The ghost of a failed group, stored properly later: (boot, q) tells. */
-      if (state->has_last && memcmp (state->boot, header->boot, sizeof header->boot) == 0 && header->q <= state->q)
+      if (state->has_last && memcmp (state->boot, header->boot, sizeof header->boot) == 0
+          && header->q <= state->q)
         return;
       state->has_last = TRUE;
       state->q = header->q;
@@ -151,7 +155,8 @@ resync (const GwSpoolSegment *segment, const guint8 *buffer, gsize size, gsize p
   GwSpoolHeader header;
   const guint8 *payload;
 
-  for (pos = gw_spool_codec_find (buffer, size, pos + 1); pos < size; pos = gw_spool_codec_find (buffer, size, pos + 1))
+  for (pos = gw_spool_codec_find (buffer, size, pos + 1); pos < size;
+       pos = gw_spool_codec_find (buffer, size, pos + 1))
     if (gw_spool_codec_decode (&segment->id, (guint32)pos, buffer + pos, size - pos, &header, &payload) > 0)
       return pos;
   return size;
@@ -169,7 +174,8 @@ scan_records (Scan *scan, GwSpoolSegment *segment, const guint8 *buffer, gsize s
     {
       GwSpoolHeader header;
       const guint8 *payload;
-      gsize next, n = gw_spool_codec_decode (&segment->id, (guint32)pos, buffer + pos, size - pos, &header, &payload);
+      gsize next,
+          n = gw_spool_codec_decode (&segment->id, (guint32)pos, buffer + pos, size - pos, &header, &payload);
 
       if (n > 0)
         {
@@ -205,7 +211,8 @@ scan_segment (Scan *scan, GwSpoolSegment *segment, gboolean last, GError **error
     }
   if (st.st_size < 0 || (guint64)st.st_size > SEGMENT_MAX)
     {
-      g_set_error (error, GW_ERROR, GW_ERROR_STORAGE, "A file of the spool is over 1 GiB; move it out of the folder");
+      g_set_error (error, GW_ERROR, GW_ERROR_STORAGE,
+                   "A file of the spool is over 1 GiB; move it out of the folder");
       return FALSE;
     }
   if (segment->id.number != scan->number + 1)
@@ -304,7 +311,8 @@ recover (GwSpoolLog *log, Scan *scan, GError **error)
   last = segments->pdata[segments->len - 1];
   log->last_number = last->id.number;
 
-  /* After damage the states, with what it cost, are written down anew before any file with a trace of it may go. */
+  /* After damage the states, with what it cost, are written down anew before any file with a trace of it may
+   * go. */
   if (scan->damaged || scan->found->anchor != last->id.number)
     scan->found->anchor = 0;
   if (!scan->damaged && (scan->found->anchor != 0 || last->size == 0))
@@ -319,8 +327,13 @@ recover (GwSpoolLog *log, Scan *scan, GError **error)
 }
 
 GwSpoolLog *
-gw_spool_log_open (const char *dir, guint32 segment_bytes, const GwSpoolIo *io, GwSpoolFoundFunc func, gpointer data,
-                   GwSpoolFound *found, GError **error)
+gw_spool_log_open (const char *dir,
+                   guint32 segment_bytes,
+                   const GwSpoolIo *io,
+                   GwSpoolFoundFunc func,
+                   gpointer data,
+                   GwSpoolFound *found,
+                   GError **error)
 {
   GwSpoolLog *self = g_new0 (GwSpoolLog, 1);
   Scan scan = { .log = self, .found = found, .func = func, .data = data };

@@ -2,11 +2,13 @@
 
 /* The disk thread.
  *
- * An item lives on one of three lists: waiting (pushed, main -> thread), the group (in the thread's hands, nobody
- * else touches it) and told (finished, thread -> main). Two locked queues and a count carry it between; nothing else
- * is shared. Items are owned by whoever's list they are on; their data belongs to the pusher, who frees it in done.
+ * An item lives on one of three lists: waiting (pushed, main -> thread), the group (in the thread's hands,
+ * nobody else touches it) and told (finished, thread -> main). Two locked queues and a count carry it
+ * between; nothing else is shared. Items are owned by whoever's list they are on; their data belongs to the
+ * pusher, who frees it in done.
  *
- * The thread wakes the main context by the ready time of one GSource, so a group of any size costs one wake-up. */
+ * The thread wakes the main context by the ready time of one GSource, so a group of any size costs one
+ * wake-up. */
 
 #include "gw-writer.h"
 
@@ -276,10 +278,11 @@ push_item (GwWriter *self, Item *item)
   item->link.data = item;
   g_mutex_lock (&self->lock);
   if (self->stop)
-    item->error = g_error_new_literal (GW_ERROR, GW_ERROR_CANCELLED, "The agent is stopping; nothing more is stored");
+    item->error
+        = g_error_new_literal (GW_ERROR, GW_ERROR_CANCELLED, "The agent is stopping; nothing more is stored");
   else if (self->waiting.length >= GW_WRITER_QUEUE_MAX)
-    item->error = g_error_new (GW_ERROR, GW_ERROR_BUSY, "%u writes already wait for the disk; try again later",
-                               self->waiting.length);
+    item->error = g_error_new (GW_ERROR, GW_ERROR_BUSY,
+                               "%u writes already wait for the disk; try again later", self->waiting.length);
   if (item->error == NULL)
     {
       g_queue_push_tail_link (&self->waiting, &item->link);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* What the spool's tests share: a spool in a folder of its own, and records whose payload tells what they are. */
+/* What the spool's tests share: a spool in a folder of its own, and records whose payload tells what they
+ * are. */
 
 #include <glib.h>
 #include <glib/gstdio.h>

@@ -26,7 +26,8 @@ set_up (Fixture *self, gconstpointer data)
 
   self->dir = g_build_filename (top, "ca", NULL);
   self->clock = gw_clock_new_mock (0, NOW);
-  self->options = (GwCaOptions){ .dir = self->dir, .gateway_id = "gw-0123456789abcdef", .clock = self->clock };
+  self->options
+      = (GwCaOptions){ .dir = self->dir, .gateway_id = "gw-0123456789abcdef", .clock = self->clock };
 }
 
 static void
@@ -113,8 +114,9 @@ chains (GwCa *ca, GBytes *der, const char *purpose, gint64 now)
 
   g_assert_cmpint (gnutls_x509_trust_list_init (&list, 0), ==, 0);
   g_assert_cmpint (gnutls_x509_trust_list_add_cas (list, &root, 1, 0), ==, 1);
-  g_assert_cmpint (gnutls_x509_trust_list_verify_crt2 (list, &leaf, 1, &vdata, 1, GNUTLS_VERIFY_DISABLE_TIME_CHECKS,
-                                                       &status, NULL), ==, 0);
+  g_assert_cmpint (gnutls_x509_trust_list_verify_crt2 (list, &leaf, 1, &vdata, 1,
+                                                       GNUTLS_VERIFY_DISABLE_TIME_CHECKS, &status, NULL),
+                   ==, 0);
   if (now < (gint64)gnutls_x509_crt_get_activation_time (leaf) * G_USEC_PER_SEC
       || now > (gint64)gnutls_x509_crt_get_expiration_time (leaf) * G_USEC_PER_SEC)
     status |= GNUTLS_CERT_EXPIRED;
@@ -132,7 +134,8 @@ assert_extensions (gnutls_x509_crt_t certificate, gboolean ca, unsigned int usag
   size_t size = sizeof oid;
 
   g_assert_cmpint (gnutls_x509_crt_get_version (certificate), ==, 3);
-  g_assert_cmpint (gnutls_x509_crt_get_basic_constraints (certificate, &critical, &is_ca, &path_length), >=, 0);
+  g_assert_cmpint (gnutls_x509_crt_get_basic_constraints (certificate, &critical, &is_ca, &path_length), >=,
+                   0);
   g_assert_cmpint (is_ca, ==, ca);
   g_assert_true (critical);
   g_assert_cmpint (gnutls_x509_crt_get_key_usage (certificate, &got, &critical), ==, 0);
@@ -157,18 +160,24 @@ assert_name (gnutls_x509_crt_t certificate, const char *expected)
   char name[80];
   size_t size = sizeof name;
 
-  g_assert_cmpint (gnutls_x509_crt_get_dn_by_oid (certificate, GNUTLS_OID_X520_COMMON_NAME, 0, 0, name, &size), ==, 0);
+  g_assert_cmpint (
+      gnutls_x509_crt_get_dn_by_oid (certificate, GNUTLS_OID_X520_COMMON_NAME, 0, 0, name, &size), ==, 0);
   g_assert_cmpstr (name, ==, expected);
 }
 
 static void
 test_first_start (Fixture *self, gconstpointer data)
 {
-  static const struct { const char *name; guint mode; } files[] = {
+  static const struct
+  {
+    const char *name;
+    guint mode;
+  } files[] = {
     { "", 0700 }, { "ca.key", 0600 }, { "ca.crt", 0644 }, { "gateway.key", 0600 }, { "gateway.crt", 0644 },
   };
   g_autoptr (GwCa) ca = open_ca (self);
-  gnutls_x509_crt_t root = parse (gw_ca_get_certificate (ca)), gateway = parse (gw_ca_get_gateway_certificate (ca));
+  gnutls_x509_crt_t root = parse (gw_ca_get_certificate (ca)),
+                    gateway = parse (gw_ca_get_gateway_certificate (ca));
   guint8 hash[32];
 
   for (guint i = 0; i < G_N_ELEMENTS (files); i++)
@@ -201,7 +210,8 @@ test_restart (Fixture *self, gconstpointer data)
   g_autoptr (GwCa) second = open_ca (self);
 
   g_assert_true (g_bytes_equal (gw_ca_get_certificate (first), gw_ca_get_certificate (second)));
-  g_assert_true (g_bytes_equal (gw_ca_get_gateway_certificate (first), gw_ca_get_gateway_certificate (second)));
+  g_assert_true (
+      g_bytes_equal (gw_ca_get_gateway_certificate (first), gw_ca_get_gateway_certificate (second)));
 }
 
 /* A kill between any two of the files. */
@@ -230,7 +240,8 @@ test_killed_halfway (Fixture *self, gconstpointer data)
 
   /* After a renewed gateway.key, before its certificate. */
   key_path = file (self, "gateway.key");
-  g_assert_true (g_file_set_contents_full (key_path, g_bytes_get_data (key, NULL), (gssize)g_bytes_get_size (key), 0, 0600, NULL));
+  g_assert_true (g_file_set_contents_full (key_path, g_bytes_get_data (key, NULL),
+                                           (gssize)g_bytes_get_size (key), 0, 0600, NULL));
   beside = file (self, "ca.key.new");
   g_assert_true (g_file_set_contents (beside, "half a", 6, NULL));
   ca = open_ca (self);
@@ -272,7 +283,8 @@ test_foreign_pair (Fixture *self, gconstpointer data)
   gw_ca_free (open_ca (self));
   other = read_file (self, "gateway.key");
   path = file (self, "ca.key");
-  g_assert_true (g_file_set_contents_full (path, g_bytes_get_data (other, NULL), (gssize)g_bytes_get_size (other), 0, 0600, NULL));
+  g_assert_true (g_file_set_contents_full (path, g_bytes_get_data (other, NULL),
+                                           (gssize)g_bytes_get_size (other), 0, 0600, NULL));
   g_assert_null (gw_ca_open (&self->options, &error));
   g_assert_error (error, GW_ERROR, GW_ERROR_BAD_STATE);
 }
@@ -342,8 +354,9 @@ test_gateway_due_at_start (Fixture *self, gconstpointer data)
 static void
 test_options (Fixture *self, gconstpointer data)
 {
-  const char *ids[] = { NULL, "", "a b", "a/b", "a,CN=b",
-                        "0123456789012345678901234567890123456789012345678901234567890123x" };
+  const char *ids[]
+      = { NULL,  "",       "a b",
+          "a/b", "a,CN=b", "0123456789012345678901234567890123456789012345678901234567890123x" };
 
   for (guint i = 0; i < G_N_ELEMENTS (ids); i++)
     {
@@ -394,7 +407,8 @@ keep_result (GObject *source, GAsyncResult *result, gpointer data)
 }
 
 static GwIssued *
-issue (GwIssuer *issuer, GBytes *csr, const GwIssueRequest *request, GCancellable *cancellable, GError **error)
+issue (
+    GwIssuer *issuer, GBytes *csr, const GwIssueRequest *request, GCancellable *cancellable, GError **error)
 {
   g_autoptr (GAsyncResult) result = NULL;
 
@@ -408,7 +422,10 @@ issue (GwIssuer *issuer, GBytes *csr, const GwIssueRequest *request, GCancellabl
 static void
 test_issue (Fixture *self, gconstpointer data)
 {
-  static const struct { const char *serial, *uri; } serials[] = {
+  static const struct
+  {
+    const char *serial, *uri;
+  } serials[] = {
     { "SN-001.a_b~c", "urn:gangway:sn:SN-001.a_b~c" },
     { "a b/c%&=?", "urn:gangway:sn:a%20b%2Fc%25%26%3D%3F" },
     { "\xc3\xa4", "urn:gangway:sn:%C3%A4" },
@@ -463,8 +480,8 @@ test_issue (Fixture *self, gconstpointer data)
 static void
 test_issue_refusals (Fixture *self, gconstpointer data)
 {
-  static const char *bad_kids[] = { NULL, "", "0011", KID "0",
-                                    "00112233445566778899AABBCCDDEEFF00112233445566778899aabbccddeeff" };
+  static const char *bad_kids[]
+      = { NULL, "", "0011", KID "0", "00112233445566778899AABBCCDDEEFF00112233445566778899aabbccddeeff" };
   g_autoptr (GwCa) ca = open_ca (self);
   g_autoptr (GwIssuer) issuer = gw_ca_issuer_new (ca);
   g_autoptr (GCancellable) cancellable = g_cancellable_new ();

@@ -20,8 +20,9 @@ decode (const char *text)
 static void
 test_good (void)
 {
-  g_autoptr (GwCommand) all = decode ("{\"point\":\"valve/1\",\"value\":true,\"ttl\":2.5,\"correlation\":\"a1\","
-                                      "\"response\":\"me/replies\"}");
+  g_autoptr (GwCommand) all
+      = decode ("{\"point\":\"valve/1\",\"value\":true,\"ttl\":2.5,\"correlation\":\"a1\","
+                "\"response\":\"me/replies\"}");
   g_autoptr (GwCommand) id = decode (" { \"id\" : 4294967295 , \"value\" : -5 } ");
   g_autoptr (GwCommand) real = decode ("{\"id\":0,\"value\":1e-3}");
   g_autoptr (GwCommand) text = decode ("{\"id\":1,\"value\":\"\xc3\xa4\"}");
@@ -57,7 +58,10 @@ test_good (void)
 static void
 test_bad (void)
 {
-  static const struct { const char *text, *says; } cases[] = {
+  static const struct
+  {
+    const char *text, *says;
+  } cases[] = {
     { "", "not JSON" },
     { "{", "not JSON" },
     { "true", "not JSON" },
@@ -156,21 +160,32 @@ static void
 test_replies (void)
 {
   GwCommandValue value = { .type = GW_COMMAND_FLOAT, .f = 21.3 };
-  const GwCommandReply done = { .correlation = "a1", .point = "valve", .has_id = TRUE, .id = 3, .status = "done",
-                                .value = &value, .repeated = TRUE };
+  const GwCommandReply done = { .correlation = "a1",
+                                .point = "valve",
+                                .has_id = TRUE,
+                                .id = 3,
+                                .status = "done",
+                                .value = &value,
+                                .repeated = TRUE };
   const GwCommandReply refused = { .status = "refused", .error = "limit", .message = "a \"b\" \xff" };
   g_autofree char *first = gw_command_reply_encode (&done);
   g_autofree char *second = gw_command_reply_encode (&refused);
-  static const struct { GwCommandValue value; const char *text; } values[] = {
+  static const struct
+  {
+    GwCommandValue value;
+    const char *text;
+  } values[] = {
     { { .type = GW_COMMAND_BOOL, .b = TRUE }, "{\"status\":\"done\",\"value\":true}" },
     { { .type = GW_COMMAND_INT, .i = -7 }, "{\"status\":\"done\",\"value\":-7}" },
     { { .type = GW_COMMAND_TEXT, .text = (char *)"t" }, "{\"status\":\"done\",\"value\":\"t\"}" },
     { { .type = GW_COMMAND_NONE }, "{\"status\":\"done\"}" },
   };
 
-  g_assert_cmpstr (first, ==, "{\"correlation\":\"a1\",\"point\":\"valve\",\"id\":3,\"status\":\"done\",\"value\":21.3,"
-                              "\"repeated\":true}");
-  g_assert_cmpstr (second, ==, "{\"status\":\"refused\",\"error\":\"limit\",\"message\":\"a \\\"b\\\" \xef\xbf\xbd\"}");
+  g_assert_cmpstr (first, ==,
+                   "{\"correlation\":\"a1\",\"point\":\"valve\",\"id\":3,\"status\":\"done\",\"value\":21.3,"
+                   "\"repeated\":true}");
+  g_assert_cmpstr (second, ==,
+                   "{\"status\":\"refused\",\"error\":\"limit\",\"message\":\"a \\\"b\\\" \xef\xbf\xbd\"}");
   for (guint i = 0; i < G_N_ELEMENTS (values); i++)
     {
       const GwCommandReply reply = { .status = "done", .value = &values[i].value };

@@ -25,8 +25,10 @@ typedef struct
 static guint8 binding[GW_CSR_BINDING_LEN];
 
 static const Recipe good = {
-  .algorithm = GNUTLS_PK_ECDSA, .bits = GNUTLS_CURVE_TO_BITS (GNUTLS_ECC_CURVE_SECP256R1),
-  .digest = GNUTLS_DIG_SHA256, .binding = binding,
+  .algorithm = GNUTLS_PK_ECDSA,
+  .bits = GNUTLS_CURVE_TO_BITS (GNUTLS_ECC_CURVE_SECP256R1),
+  .digest = GNUTLS_DIG_SHA256,
+  .binding = binding,
 };
 
 static GByteArray *
@@ -46,8 +48,9 @@ make_request (const Recipe *recipe, guint8 key_id[32])
   g_assert_cmpint (gnutls_x509_crq_set_key (crq, key), ==, 0);
   if (recipe->binding != NULL || recipe->password != NULL)
     {
-      g_autofree char *text = recipe->password != NULL ? g_strdup (recipe->password)
-                                                       : g_base64_encode (recipe->binding, GW_CSR_BINDING_LEN);
+      g_autofree char *text = recipe->password != NULL
+                                  ? g_strdup (recipe->password)
+                                  : g_base64_encode (recipe->binding, GW_CSR_BINDING_LEN);
       g_assert_cmpint (gnutls_x509_crq_set_challenge_password (crq, text), ==, 0);
     }
   g_assert_cmpint (gnutls_x509_crq_sign2 (crq, key, recipe->digest, 0), ==, 0);
@@ -131,9 +134,12 @@ test_keys (void)
     { GNUTLS_PK_ECDSA, GNUTLS_CURVE_TO_BITS (GNUTLS_ECC_CURVE_SECP384R1), GNUTLS_DIG_SHA256, GW_CSR_BAD_KEY },
     { GNUTLS_PK_ECDSA, GNUTLS_CURVE_TO_BITS (GNUTLS_ECC_CURVE_SECP224R1), GNUTLS_DIG_SHA256, GW_CSR_BAD_KEY },
     { GNUTLS_PK_RSA, 2048, GNUTLS_DIG_SHA256, GW_CSR_BAD_KEY },
-    { GNUTLS_PK_EDDSA_ED25519, GNUTLS_CURVE_TO_BITS (GNUTLS_ECC_CURVE_ED25519), GNUTLS_DIG_SHA512, GW_CSR_BAD_KEY },
-    { GNUTLS_PK_ECDSA, GNUTLS_CURVE_TO_BITS (GNUTLS_ECC_CURVE_SECP256R1), GNUTLS_DIG_SHA384, GW_CSR_BAD_ALGORITHM },
-    { GNUTLS_PK_ECDSA, GNUTLS_CURVE_TO_BITS (GNUTLS_ECC_CURVE_SECP256R1), GNUTLS_DIG_SHA1, GW_CSR_BAD_ALGORITHM },
+    { GNUTLS_PK_EDDSA_ED25519, GNUTLS_CURVE_TO_BITS (GNUTLS_ECC_CURVE_ED25519), GNUTLS_DIG_SHA512,
+      GW_CSR_BAD_KEY },
+    { GNUTLS_PK_ECDSA, GNUTLS_CURVE_TO_BITS (GNUTLS_ECC_CURVE_SECP256R1), GNUTLS_DIG_SHA384,
+      GW_CSR_BAD_ALGORITHM },
+    { GNUTLS_PK_ECDSA, GNUTLS_CURVE_TO_BITS (GNUTLS_ECC_CURVE_SECP256R1), GNUTLS_DIG_SHA1,
+      GW_CSR_BAD_ALGORITHM },
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
@@ -147,7 +153,8 @@ test_keys (void)
 static void
 test_bindings (void)
 {
-  const char *passwords[] = { "x", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "secret secret secret secret secret secret s\\+" };
+  const char *passwords[] = { "x", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+                              "secret secret secret secret secret secret s\\+" };
   Recipe recipe = good;
   guint8 other[GW_CSR_BINDING_LEN] = { 1 };
   g_autofree char *right = NULL, *longer = NULL;

@@ -11,15 +11,20 @@
 #include "gw-senml.h"
 
 #define T0 (G_GINT64_CONSTANT (1790000000) * G_USEC_PER_SEC + 123450)
-#define HEAD                                                                                                           \
-  "[{\"bn\":\"urn:gangway:a500000000000000000000000000000000000000000000000000000000000001:\",\"bt\":1790000000.12345," \
+#define HEAD                                                                                                 \
+  "[{\"bn\":\"urn:gangway:a500000000000000000000000000000000000000000000000000000000000001:\",\"bt\":"       \
+  "1790000000.12345,"                                                                                        \
   "\"n\":\"_boot\",\"vs\":\"0a1b2c3d\"},{\"n\":\"_seq\",\"v\":17}"
 
 static GwSpoolRecord
 make_record (GwSpoolKind kind, const guint8 *body, gsize len)
 {
   GwSpoolRecord record = {
-    .seq = 99, .boot = { 0x0a, 0x1b, 0x2c, 0x3d }, .q = 17, .time = T0, .kind = kind,
+    .seq = 99,
+    .boot = { 0x0a, 0x1b, 0x2c, 0x3d },
+    .q = 17,
+    .time = T0,
+    .kind = kind,
     .payload = g_bytes_new (body, len),
   };
   record.kid[0] = 0xa5;
@@ -85,7 +90,11 @@ test_times (void)
     { .name = gw_text ("c"), .has_time = true, .time = 5, .value = gw_value_int (1) },
     { .has_base_time = true, .base_time = -10, .name = gw_text ("d"), .value = gw_value_int (1) },
     { .name = gw_text ("e"), .has_time = true, .time = -0.000001, .value = gw_value_int (1) },
-    { .has_base_time = true, .base_time = 1790000000, .name = gw_text ("f"), .has_time = true, .time = 60,
+    { .has_base_time = true,
+      .base_time = 1790000000,
+      .name = gw_text ("f"),
+      .has_time = true,
+      .time = 60,
       .value = gw_value_int (1) },
     { .name = gw_text ("g"), .has_time = true, .time = -60, .value = gw_value_int (1) },
   };
@@ -101,7 +110,10 @@ static void
 test_base_name (void)
 {
   const GwDataRecord data[] = {
-    { .has_base_name = true, .base_name = gw_text ("pump/"), .name = gw_text ("speed"), .value = gw_value_int (1) },
+    { .has_base_name = true,
+      .base_name = gw_text ("pump/"),
+      .name = gw_text ("speed"),
+      .value = gw_value_int (1) },
     { .name = gw_text ("_power"), .value = gw_value_int (2) },
   };
   g_autofree char *text = tell (0, data, G_N_ELEMENTS (data));
@@ -112,7 +124,8 @@ test_base_name (void)
 static void
 test_clock (void)
 {
-  const GwDataRecord data = { .name = gw_text ("a"), .has_time = true, .time = -1, .value = gw_value_int (1) };
+  const GwDataRecord data
+      = { .name = gw_text ("a"), .has_time = true, .time = -1, .value = gw_value_int (1) };
   g_autofree char *invalid = tell (GW_SPOOL_FLAG_CLOCK_INVALID, &data, 1);
   guint8 body[64];
   GwCborWriter w;
@@ -137,8 +150,9 @@ test_clock (void)
 static void
 test_event (void)
 {
-  GwDataEvent event = { .seq = 17, .level = 3, .code = 4000000000u, .has_message = true,
-                        .message = gw_text ("door \"2\" open") };
+  GwDataEvent event = {
+    .seq = 17, .level = 3, .code = 4000000000u, .has_message = true, .message = gw_text ("door \"2\" open")
+  };
   guint8 body[256];
   GwCborWriter w;
 
@@ -177,10 +191,22 @@ test_refuses (void)
 static void
 test_numbers (void)
 {
-  static const struct { double number; const char *text; } cases[] = {
-    { 0, "0" }, { -0.0, "-0" }, { 21.3, "21.3" }, { 0.1, "0.1" }, { 0.1 + 0.2, "0.30000000000000004" },
-    { 1e300, "1e+300" }, { 5e-324, "4.94065645841247e-324" }, { 123456789, "123456789" }, { 1.0 / 3, "0.33333333333333331" },
-    { -17.25, "-17.25" }, { 16777217, "16777217" },
+  static const struct
+  {
+    double number;
+    const char *text;
+  } cases[] = {
+    { 0, "0" },
+    { -0.0, "-0" },
+    { 21.3, "21.3" },
+    { 0.1, "0.1" },
+    { 0.1 + 0.2, "0.30000000000000004" },
+    { 1e300, "1e+300" },
+    { 5e-324, "4.94065645841247e-324" },
+    { 123456789, "123456789" },
+    { 1.0 / 3, "0.33333333333333331" },
+    { -17.25, "-17.25" },
+    { 16777217, "16777217" },
   };
   char text[GW_SENML_NUMBER_LEN];
 

@@ -11,8 +11,14 @@ static GwSpoolHeader
 make_header (guint32 len)
 {
   GwSpoolHeader header = {
-    .payload_len = len, .kind = GW_SPOOL_RECORD_EVENT, .flags = GW_SPOOL_RECORD_MOVED, .seq = 0x1122334455667788,
-    .time = -5, .q = G_GUINT64_CONSTANT (0x99aabbccddeeff00), .boot = { 1, 2, 3, 4 }, .lost = 0xa1b2c3d4,
+    .payload_len = len,
+    .kind = GW_SPOOL_RECORD_EVENT,
+    .flags = GW_SPOOL_RECORD_MOVED,
+    .seq = 0x1122334455667788,
+    .time = -5,
+    .q = G_GUINT64_CONSTANT (0x99aabbccddeeff00),
+    .boot = { 1, 2, 3, 4 },
+    .lost = 0xa1b2c3d4,
   };
   memset (header.kid, 0x5a, sizeof header.kid);
   return header;
@@ -45,7 +51,8 @@ test_crc (void)
   for (guint i = 0; i < 32; i++)
     data[i] = (guint8)i;
   g_assert_cmphex (gw_spool_codec_crc32c (0, data, 32), ==, 0x46dd794e);
-  g_assert_cmphex (gw_spool_codec_crc32c (gw_spool_codec_crc32c (0, data, 13), data + 13, 19), ==, 0x46dd794e);
+  g_assert_cmphex (gw_spool_codec_crc32c (gw_spool_codec_crc32c (0, data, 13), data + 13, 19), ==,
+                   0x46dd794e);
   g_assert_cmphex (gw_spool_codec_crc32c (0, "123456789", 9), ==, 0xe3069283);
 }
 
@@ -61,9 +68,19 @@ test_vector (void)
   for (guint i = 0; i < sizeof record; i++)
     g_string_append_printf (hex, "%02x", record[i]);
   g_assert_cmpstr (hex->str, ==,
-                   "47575231" "c936eee6" "00000003" "02" "80" "0000" "1122334455667788" "fffffffffffffffb"
-                   "99aabbccddeeff00" "01020304" "a1b2c3d4"
-                   "5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a" "616263");
+                   "47575231"
+                   "c936eee6"
+                   "00000003"
+                   "02"
+                   "80"
+                   "0000"
+                   "1122334455667788"
+                   "fffffffffffffffb"
+                   "99aabbccddeeff00"
+                   "01020304"
+                   "a1b2c3d4"
+                   "5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a"
+                   "616263");
 }
 
 static void
@@ -137,11 +154,24 @@ test_refuses (void)
       g_assert_cmpuint (gw_spool_codec_decode (&id, 0, record, 80, &out, &payload), ==,
                         kind >= 1 && kind <= 4 ? 80 : 0);
     }
+  for (guint i = 0; i < 3; i++)
+    {
+      header = make_header (0);
+      if (i == 0)
+        header.seq = 0;
+      else if (i == 1)
+        header.seq = (guint64)G_MAXINT64 + 1;
+      else
+        memset (header.kid, 0, sizeof header.kid);
+      gw_spool_codec_encode (&id, 0, &header, NULL, record);
+      g_assert_cmpuint (gw_spool_codec_decode (&id, 0, record, 80, &out, &payload), ==, 0);
+    }
   header = make_header (GW_SPOOL_RECORD_PAYLOAD_MAX + 1);
   g_autofree guint8 *big = g_malloc0 (gw_spool_codec_size (&header));
   g_autofree guint8 *body = g_malloc0 (header.payload_len);
   gw_spool_codec_encode (&id, 0, &header, body, big);
-  g_assert_cmpuint (gw_spool_codec_decode (&id, 0, big, gw_spool_codec_size (&header), &out, &payload), ==, 0);
+  g_assert_cmpuint (gw_spool_codec_decode (&id, 0, big, gw_spool_codec_size (&header), &out, &payload), ==,
+                    0);
 }
 
 static void
@@ -180,9 +210,14 @@ test_states (void)
 static void
 test_names (void)
 {
-  const char *bad[] = { "", "0000000007-0123456789abcdef.gws~", "0000000007-0123456789ABCDEF.gws",
-                        "000000000a-0123456789abcdef.gws", "0000000007_0123456789abcdef.gws",
-                        "0000000000-0123456789abcdef.gws", "0000000007-0123456789abcdef.gwx", "../../etc/passwd" };
+  const char *bad[] = { "",
+                        "0000000007-0123456789abcdef.gws~",
+                        "0000000007-0123456789ABCDEF.gws",
+                        "000000000a-0123456789abcdef.gws",
+                        "0000000007_0123456789abcdef.gws",
+                        "0000000000-0123456789abcdef.gws",
+                        "0000000007-0123456789abcdef.gwx",
+                        "../../etc/passwd" };
   char name[GW_SPOOL_NAME_LEN + 1];
   GwSpoolSegmentId out;
 

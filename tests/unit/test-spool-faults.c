@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* The spool on a bad day: flipped bits, torn tails, disks that are full or broken at any call, kill -9. In all of it:
- * what was told durable is delivered or counted as lost, in order, and nothing that was not stored is delivered. */
+/* The spool on a bad day: flipped bits, torn tails, disks that are full or broken at any call, kill -9. In
+ * all of it: what was told durable is delivered or counted as lost, in order, and nothing that was not stored
+ * is delivered. */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,9 +13,20 @@
 
 #include "spool-fixture.h"
 
-/* A disk that can be told to fail. Calls come from two threads; the settings change only while the writer rests. */
+/* A disk that can be told to fail. Calls come from two threads; the settings change only while the writer
+ * rests. */
 
-enum { CALL_OPEN, CALL_PWRITE, CALL_PREAD, CALL_FTRUNCATE, CALL_FDATASYNC, CALL_FSYNC, CALL_UNLINK, N_CALLS };
+enum
+{
+  CALL_OPEN,
+  CALL_PWRITE,
+  CALL_PREAD,
+  CALL_FTRUNCATE,
+  CALL_FDATASYNC,
+  CALL_FSYNC,
+  CALL_UNLINK,
+  N_CALLS
+};
 
 static struct
 {
@@ -84,7 +96,8 @@ bad_unlink (int dirfd, const char *name, int flags)
   return fails (CALL_UNLINK) ? -1 : unlinkat (dirfd, name, flags);
 }
 
-static const GwSpoolIo bad_io = { bad_open, bad_pwrite, bad_pread, bad_ftruncate, bad_fdatasync, bad_fsync, bad_unlink };
+static const GwSpoolIo bad_io
+    = { bad_open, bad_pwrite, bad_pread, bad_ftruncate, bad_fdatasync, bad_fsync, bad_unlink };
 static const GwSpoolLimits limits = { .segment_bytes = 4096, .cache_bytes = 1, .io = &bad_io };
 
 static void
@@ -179,8 +192,8 @@ damaged_octets (SpoolFixture *self)
   return stats.corrupt_octets + stats.torn_octets;
 }
 
-/* Reads an endpoint's queue; each record is checked. Returns how many of first .. last are missing; what is not in
- * all .. last must not be there. */
+/* Reads an endpoint's queue; each record is checked. Returns how many of first .. last are missing; what is
+ * not in all .. last must not be there. */
 static guint
 count_missing (SpoolFixture *self, guint endpoint, guint64 all, guint64 first, guint64 last)
 {
@@ -262,7 +275,8 @@ test_bit_flips (SpoolFixture *self, gconstpointer data)
           spool_again (self);
           g_assert_cmpuint (corrupt_drops (self), ==, drops);
           assert_queue (self, 3, 1, 1);
-          g_assert_cmpuint (count_missing (self, 1, 1, 6, 25) + count_missing (self, 2, 1, 1, 8), ==, missing);
+          g_assert_cmpuint (count_missing (self, 1, 1, 6, 25) + count_missing (self, 2, 1, 1, 8), ==,
+                            missing);
           spool_down (self);
         }
     }
@@ -320,8 +334,8 @@ test_forged_record (SpoolFixture *self, gconstpointer data)
   memcpy (header.kid, kid_of (2), sizeof header.kid);
   gw_spool_codec_encode (&guess, 2 * GW_SPOOL_HEADER_LEN, &header, "false", forged);
   payload = g_bytes_new (forged, sizeof forged);
-  g_assert_true (gw_spool_append (self->spool, kid_of (1), boot_of (5), 1, T0, GW_SPOOL_REPORT, 0, payload, NULL, NULL,
-                                  NULL));
+  g_assert_true (gw_spool_append (self->spool, kid_of (1), boot_of (5), 1, T0, GW_SPOOL_REPORT, 0, payload,
+                                  NULL, NULL, NULL));
   put (self, 3, 5, 1);
   spool_down (self);
   pictures = take_pictures (self->dir);
@@ -335,7 +349,8 @@ test_forged_record (SpoolFixture *self, gconstpointer data)
   assert_queue (self, 3, 1, 1);
 }
 
-/* A kill after the copies of a compaction were synced, before the old file was removed: nothing comes twice. */
+/* A kill after the copies of a compaction were synced, before the old file was removed: nothing comes twice.
+ */
 static void
 test_killed_in_compaction (SpoolFixture *self, gconstpointer data)
 {
@@ -534,11 +549,13 @@ send_until (Sender *self, guint64 last)
     }
 }
 
-/* Every single call of each kind fails once, or three times in a row, with and without half the octets written. */
+/* Every single call of each kind fails once, or three times in a row, with and without half the octets
+ * written. */
 static void
 run_with_fault (SpoolFixture *self, guint call, int at, int more, int code, gboolean half)
 {
-  Sender one = { .fixture = self, .endpoint = 1, .next = 1 }, two = { .fixture = self, .endpoint = 2, .next = 1 };
+  Sender one = { .fixture = self, .endpoint = 1, .next = 1 },
+         two = { .fixture = self, .endpoint = 2, .next = 1 };
 
   memset (&disk, 0, sizeof disk);
   disk.code = code;
@@ -552,7 +569,8 @@ run_with_fault (SpoolFixture *self, guint call, int at, int more, int code, gboo
       send_until (&two, q / 5);
     }
   memset (disk.fail_at, 0, sizeof disk.fail_at);
-  g_assert_cmpuint (take_and_ack (self, 1), ==, ++one.taken); /* takes along what cursors could not be written */
+  g_assert_cmpuint (take_and_ack (self, 1), ==,
+                    ++one.taken); /* takes along what cursors could not be written */
   flush (self);
   assert_queue (self, 1, one.taken + 1, 60);
   assert_queue (self, 2, two.taken + 1, 12);
@@ -569,9 +587,14 @@ run_with_fault (SpoolFixture *self, guint call, int at, int more, int code, gboo
 static void
 test_faults (SpoolFixture *self, gconstpointer data)
 {
-  static const struct { guint call; int code; int upto; } faults[] = {
-    { CALL_PWRITE, ENOSPC, 90 }, { CALL_PWRITE, EIO, 90 },  { CALL_FDATASYNC, EIO, 80 }, { CALL_FSYNC, EIO, 4 },
-    { CALL_OPEN, ENOSPC, 4 },    { CALL_UNLINK, EROFS, 4 },
+  static const struct
+  {
+    guint call;
+    int code;
+    int upto;
+  } faults[] = {
+    { CALL_PWRITE, ENOSPC, 90 }, { CALL_PWRITE, EIO, 90 }, { CALL_FDATASYNC, EIO, 80 },
+    { CALL_FSYNC, EIO, 4 },      { CALL_OPEN, ENOSPC, 4 }, { CALL_UNLINK, EROFS, 4 },
   };
 
   spool_down (self);
@@ -583,8 +606,8 @@ test_faults (SpoolFixture *self, gconstpointer data)
       }
 }
 
-/* A failed write, and then the file cannot be cut back either: what reached the disk is a ghost. The endpoint sends the
- * record again; after a restart it must be there once. */
+/* A failed write, and then the file cannot be cut back either: what reached the disk is a ghost. The endpoint
+ * sends the record again; after a restart it must be there once. */
 static void
 test_ghost (SpoolFixture *self, gconstpointer data)
 {
@@ -618,7 +641,8 @@ test_ghost (SpoolFixture *self, gconstpointer data)
     }
 }
 
-/* One record of an endpoint fails while the next is already on its way: that one must not make it look stored. */
+/* One record of an endpoint fails while the next is already on its way: that one must not make it look
+ * stored. */
 static void
 test_failure_before_another (SpoolFixture *self, gconstpointer data)
 {
@@ -744,8 +768,8 @@ test_foreign_files (SpoolFixture *self, gconstpointer data)
   g_assert_cmpuint (damaged_octets (self), ==, 0);
 }
 
-/* kill -9: this program again as a child that stores and delivers, and says on a pipe what was told durable and what
- * the broker took. The real disk calls. */
+/* kill -9: this program again as a child that stores and delivers, and says on a pipe what was told durable
+ * and what the broker took. The real disk calls. */
 
 #define KILL_ENDPOINTS 4
 
@@ -771,8 +795,8 @@ child_main (const char *dir)
           g_autoptr (GBytes) payload = payload_of (e, 5, senders[e].next);
           before[e] = senders[e].next;
           g_assert_true (gw_spool_append (self.spool, kid_of (e), boot_of (5), before[e],
-                                          T0 + (gint64)before[e] * G_USEC_PER_SEC, GW_SPOOL_REPORT, 0, payload,
-                                          sender_told, &senders[e], NULL));
+                                          T0 + (gint64)before[e] * G_USEC_PER_SEC, GW_SPOOL_REPORT, 0,
+                                          payload, sender_told, &senders[e], NULL));
         }
       flush (&self);
       for (guint e = 0; e < KILL_ENDPOINTS; e++)
@@ -823,8 +847,8 @@ read_lines (int fd, Ledger *ledger)
   fclose (pipe);
 }
 
-/* What must be there after the kill. A child may have died between an act and its line: so one more may be stored, and
- * one more delivered; and what was delivered may come again. */
+/* What must be there after the kill. A child may have died between an act and its line: so one more may be
+ * stored, and one more delivered; and what was delivered may come again. */
 static void
 check_after_kill (SpoolFixture *self, Ledger *ledger, guint e)
 {
@@ -870,8 +894,8 @@ test_kill (void)
       GPid pid;
       int out;
 
-      g_assert_true (g_spawn_async_with_pipes (NULL, argv, NULL, G_SPAWN_DO_NOT_REAP_CHILD, NULL, NULL, &pid, NULL,
-                                               &out, NULL, NULL));
+      g_assert_true (g_spawn_async_with_pipes (NULL, argv, NULL, G_SPAWN_DO_NOT_REAP_CHILD, NULL, NULL, &pid,
+                                               NULL, &out, NULL, NULL));
       g_usleep ((gulong)g_test_rand_int_range (5000, 60000)); /* the moment of the kill: any is right */
       g_assert_cmpint (kill (pid, SIGKILL), ==, 0);
       read_lines (out, &ledger);

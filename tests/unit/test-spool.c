@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* The spool in fair weather: order, duplicates, cursors, limits, segments, restarts. Damage: test-spool-faults.c. */
+/* The spool in fair weather: order, duplicates, cursors, limits, segments, restarts. Damage:
+ * test-spool-faults.c. */
 
 #include "spool-fixture.h"
 
@@ -107,8 +108,8 @@ test_pipeline (SpoolFixture *self, gconstpointer data)
 {
   g_autoptr (GBytes) payload = payload_of (1, 5, 1);
 
-  g_assert_true (gw_spool_append (self->spool, kid_of (1), boot_of (5), 1, T0 + G_USEC_PER_SEC, GW_SPOOL_REPORT, 0,
-                                  payload, put_fourth, self, NULL));
+  g_assert_true (gw_spool_append (self->spool, kid_of (1), boot_of (5), 1, T0 + G_USEC_PER_SEC,
+                                  GW_SPOOL_REPORT, 0, payload, put_fourth, self, NULL));
   put (self, 1, 5, 2);
   put (self, 1, 5, 3);
   flush (self);
@@ -304,7 +305,8 @@ test_expire_and_stranded (SpoolFixture *self, gconstpointer data)
   put (self, 2, 5, 20);
   flush (self);
   g_assert_cmpuint (gw_spool_stranded (self->spool, T0, count_stranded, &queued), ==, 0);
-  g_assert_cmpuint (gw_spool_stranded (self->spool, T0 + 10 * G_USEC_PER_SEC, count_stranded, &queued), ==, 1);
+  g_assert_cmpuint (gw_spool_stranded (self->spool, T0 + 10 * G_USEC_PER_SEC, count_stranded, &queued), ==,
+                    1);
   g_assert_cmpuint (queued, ==, 10);
 
   g_assert_cmpuint (gw_spool_expire (self->spool, T0 + 4 * G_USEC_PER_SEC), ==, 4);
@@ -378,21 +380,27 @@ static void
 test_invalid (SpoolFixture *self, gconstpointer data)
 {
   g_autoptr (GError) error = NULL;
+  static const guint8 nobody[GW_SPOOL_KID_LEN];
   g_autofree guint8 *big = g_malloc0 (GW_SPOOL_PAYLOAD_MAX + 1);
   g_autoptr (GBytes) much = g_bytes_new_static (big, GW_SPOOL_PAYLOAD_MAX + 1);
   g_autoptr (GBytes) most = g_bytes_new_static (big, GW_SPOOL_PAYLOAD_MAX);
   g_autoptr (GBytes) none = g_bytes_new_static (NULL, 0);
 
-  g_assert_false (gw_spool_append (self->spool, kid_of (1), boot_of (1), 1, T0, GW_SPOOL_REPORT, 0, much, told, self,
-                                   &error));
+  g_assert_false (gw_spool_append (self->spool, kid_of (1), boot_of (1), 1, T0, GW_SPOOL_REPORT, 0, much,
+                                   told, self, &error));
   g_assert_error (error, GW_ERROR, GW_ERROR_INVALID);
   g_clear_error (&error);
-  g_assert_false (gw_spool_append (self->spool, kid_of (1), boot_of (1), 1, T0, 3, 0, none, told, self, &error));
+  g_assert_false (
+      gw_spool_append (self->spool, kid_of (1), boot_of (1), 1, T0, 3, 0, none, told, self, &error));
+  g_assert_error (error, GW_ERROR, GW_ERROR_INVALID);
+  g_clear_error (&error);
+  g_assert_false (
+      gw_spool_append (self->spool, nobody, boot_of (1), 1, T0, GW_SPOOL_EVENT, 0, none, told, self, &error));
   g_assert_error (error, GW_ERROR, GW_ERROR_INVALID);
   g_assert_true (gw_spool_append (self->spool, kid_of (1), boot_of (1), 1, T0, GW_SPOOL_EVENT,
                                   GW_SPOOL_FLAG_CLOCK_INVALID, most, told, self, NULL));
-  g_assert_true (gw_spool_append (self->spool, kid_of (1), boot_of (1), 2, T0, GW_SPOOL_EVENT, 0, none, NULL, NULL,
-                                  NULL));
+  g_assert_true (gw_spool_append (self->spool, kid_of (1), boot_of (1), 2, T0, GW_SPOOL_EVENT, 0, none, NULL,
+                                  NULL, NULL));
   flush (self);
   spool_again (self);
   g_auto (GwSpoolRecord) record = { 0 };
@@ -484,8 +492,8 @@ test_modes (SpoolFixture *self, gconstpointer data)
   GStatBuf st;
 
   g_assert_nonnull (spool);
-  g_assert_true (gw_spool_append (spool, kid_of (1), boot_of (1), 1, T0, GW_SPOOL_REPORT, 0, payload, NULL, NULL,
-                                  NULL));
+  g_assert_true (
+      gw_spool_append (spool, kid_of (1), boot_of (1), 1, T0, GW_SPOOL_REPORT, 0, payload, NULL, NULL, NULL));
   gw_writer_stop (writer);
   g_assert_cmpint (g_stat (dir, &st), ==, 0);
   g_assert_cmpint (st.st_mode & 0777, ==, 0700);
@@ -504,7 +512,10 @@ test_modes (SpoolFixture *self, gconstpointer data)
 static void
 test_random (SpoolFixture *self, gconstpointer data)
 {
-  enum { N = 5 };
+  enum
+  {
+    N = 5
+  };
   guint64 next[N], first[N];
   guint boot[N];
 
@@ -542,7 +553,8 @@ test_random (SpoolFixture *self, gconstpointer data)
     }
 }
 
-#define ADD(name, func, limits) g_test_add ("/spool/" name, SpoolFixture, limits, fixture_up, func, fixture_down)
+#define ADD(name, func, limits)                                                                              \
+  g_test_add ("/spool/" name, SpoolFixture, limits, fixture_up, func, fixture_down)
 
 int
 main (int argc, char **argv)

@@ -182,12 +182,12 @@ push_log (Fixture *self, int value, gboolean sync)
   gw_writer_push_log (self->writer, sync, run_work, done_work, work_new (self, value, FALSE));
 }
 
-#define assert_values(array, ...)                                                                                      \
-  G_STMT_START                                                                                                         \
-  {                                                                                                                    \
-    const int expected_[] = { __VA_ARGS__ };                                                                           \
-    g_assert_cmpmem ((array)->data, (array)->len * sizeof (int), expected_, sizeof expected_);                         \
-  }                                                                                                                    \
+#define assert_values(array, ...)                                                                            \
+  G_STMT_START                                                                                               \
+  {                                                                                                          \
+    const int expected_[] = { __VA_ARGS__ };                                                                 \
+    g_assert_cmpmem ((array)->data, (array)->len * sizeof (int), expected_, sizeof expected_);               \
+  }                                                                                                          \
   G_STMT_END
 
 /* Holds the disk at the first item (0), so that what follows becomes one group behind it. */
