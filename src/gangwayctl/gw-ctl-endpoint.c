@@ -42,8 +42,11 @@ gw_ctl_print_result (GwCtl *self, GVariant *result)
   while (g_variant_iter_loop (&iter, "{&sv}", &key, &value))
     {
       g_autofree char *text = gw_ctl_text_value (value);
-      gboolean count = !g_variant_is_of_type (value, G_VARIANT_TYPE_STRING);
+      gboolean count = g_variant_is_of_type (value, G_VARIANT_TYPE_UINT64);
 
+      /* What was asked for (dry-run) is known to who asked. */
+      if (!count && !g_variant_is_of_type (value, G_VARIANT_TYPE_STRING))
+        continue;
       printf ("%s%s%s%s", first ? "" : ", ", count ? text : key, count ? " " : ": ", count ? key : text);
       first = FALSE;
     }

@@ -125,7 +125,7 @@ drop_separator (int *argc, char **argv)
   for (int i = 1; i < *argc; i++)
     if (g_str_equal (argv[i], "--"))
       {
-        memmove (argv + i, argv + i + 1, sizeof (char *) * (gsize) (*argc - i));
+        memmove (argv + i, argv + i + 1, sizeof (char *) * (gsize)(*argc - i));
         (*argc)--;
         return;
       }

@@ -19,7 +19,9 @@ gw_ctl_point_find (GVariant *points, const char *word, GwCtlPoint *point)
       g_variant_get_child (points, i, "(u&s&su@a{sv})", &point->id, &point->name, &point->unit,
                            &point->access, &details);
       point->type = "";
+      point->unsafe = FALSE;
       g_variant_lookup (details, "type", "&s", &point->type);
+      g_variant_lookup (details, "unsafe", "b", &point->unsafe);
       if (by_number ? point->id == number : g_str_equal (point->name, word))
         return TRUE;
     }

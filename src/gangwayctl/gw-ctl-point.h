@@ -10,6 +10,7 @@ typedef struct
   guint32 id;
   const char *name, *unit, *type; /* in the list that it was found in */
   guint32 access;                 /* 1 read, 2 write, 4 report */
+  gboolean unsafe;                /* is only written with force */
 } GwCtlPoint;
 
 /* Finds `word` (a number or a name) in `points` (a(ussua{sv})). FALSE if there is none. */

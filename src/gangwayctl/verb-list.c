@@ -24,6 +24,18 @@ needs_attention (GwDBusEndpoint *endpoint)
   return state != NULL && g_strv_contains (states, state);
 }
 
+/* LastSeen moves once a minute; of one that is there now it would only mislead. */
+static char *
+seen_text (GwDBusEndpoint *endpoint, guint64 now)
+{
+  static const char *const present[] = { "proved", "online", NULL };
+  const char *presence = gw_dbus_endpoint_get_presence (endpoint);
+
+  if (presence != NULL && g_strv_contains (present, presence))
+    return g_strdup ("now");
+  return gw_ctl_text_when (gw_dbus_endpoint_get_last_seen (endpoint), now);
+}
+
 static void
 print_table (GwCtl *self, GPtrArray *endpoints)
 {
@@ -37,7 +49,7 @@ print_table (GwCtl *self, GPtrArray *endpoints)
     {
       GwDBusEndpoint *e = endpoints->pdata[i];
       g_autofree char *id = g_strndup (gw_dbus_endpoint_get_id (e), digits);
-      g_autofree char *seen = gw_ctl_text_when (gw_dbus_endpoint_get_last_seen (e), now);
+      g_autofree char *seen = seen_text (e, now);
 
       gw_ctl_table_add (table, id, gw_dbus_endpoint_get_name (e), gw_dbus_endpoint_get_model (e),
                         gw_dbus_endpoint_get_state (e), bus_name (e), gw_dbus_endpoint_get_policy (e), seen);

@@ -79,6 +79,9 @@ print_next (GwCtl *self, guint buses)
   if (counts != NULL
       && (g_variant_lookup (counts, "quarantined", "u", &n) || g_variant_lookup (counts, "cloned", "u", &n)))
     puts ("\nSome endpoints are kept out: gangwayctl list, then gangwayctl explain ENDPOINT");
+  else if (counts != NULL && g_variant_lookup (counts, "enrolled", "u", &n))
+    puts ("\nSome endpoints are on board but not connected: gangwayctl list --state enrolled, then "
+          "gangwayctl explain ENDPOINT");
 }
 
 static GwCtlExit

@@ -6,6 +6,20 @@
 #include "verbs.h"
 
 static GwCtlExit
+write_failed (GwCtl *self, const GwCtlPoint *point, gboolean force, const GError *error)
+{
+  g_autofree char *remote = g_dbus_error_get_remote_error (error);
+  g_autofree char *what = NULL;
+
+  if (!force && point->unsafe && g_strcmp0 (remote, GW_CTL_BUS_NAME ".Error.NotAuthorized") == 0)
+    {
+      what = g_strdup_printf ("%s is marked unsafe and was not written", point->name);
+      return gw_ctl_refuse (self, GW_CTL_FAILED, what, "if you mean it, repeat with --force");
+    }
+  return gw_ctl_fail (self, "write to the endpoint", error);
+}
+
+static GwCtlExit
 write_point (
     GwCtl *self, GwDBusPoints *points, const GwCtlPoint *point, GVariant *value, int ttl, gboolean force)
 {
@@ -22,7 +36,7 @@ write_point (
   reply
       = gw_ctl_call (points, "Write", g_variant_new ("(uva{sv})", point->id, value, &options), NULL, &error);
   if (reply == NULL)
-    return gw_ctl_fail (self, "write to the endpoint", error);
+    return write_failed (self, point, force, error);
   g_variant_get (reply, "(v)", &result);
   text = gw_ctl_text_value (result);
   if (self->json)

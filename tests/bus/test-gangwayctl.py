@@ -21,6 +21,7 @@ ID_B = "a1b2c3d4" + "01" * 28
 ID_C = "c0ffee00" + "02" * 28
 POINTS = [(1, "temperature", "Cel", 5, {"type": GLib.Variant("s", "float")}),
           (2, "valve", "", 7, {"type": GLib.Variant("s", "bool")}),
+          (4, "purge", "", 3, {"type": GLib.Variant("s", "bool"), "unsafe": GLib.Variant("b", True)}),
           (3, "setpoint", "Cel", 3, {"type": GLib.Variant("s", "int"), "low": GLib.Variant("x", -10),
                                      "high": GLib.Variant("x", 90)})]
 
@@ -71,8 +72,11 @@ class Ctl(unittest.TestCase):
     # Looking
 
     def test_list_is_a_table_with_unique_ids(self):
+        self.agent.objects[self.a]["Endpoint"].update(Presence="online", LastSeen=1)
+        self.agent.objects[self.c]["Endpoint"].update(Presence="absent", LastSeen=GLib.get_real_time() // 1000000 - 7200)
         out = self.run_ctl("list")
         lines = out.splitlines()
+        self.assertTrue(lines[1].endswith("now") and lines[3].endswith("2 h ago"), out)
         self.assertTrue(lines[0].startswith("ID          NAME"), out)
         self.assertTrue(all(len(line) <= 80 for line in lines), out)
         ids = [line.split()[0] for line in lines[1:4]]
@@ -115,7 +119,7 @@ class Ctl(unittest.TestCase):
         self.assertIn(ID_A, out)
         self.assertIn("-10 .. 90", out)
         shown = json.loads(self.run_ctl("show", ID_A[:10], "--json"))
-        self.assertEqual(shown["Points"][2][4]["high"], 90)
+        self.assertEqual(shown["Points"][3][4]["high"], 90)
 
     def test_explain(self):
         self.agent.answers["Manager.Explain"] = lambda _p, _a: GLib.Variant("(sssa{sv})", (
@@ -264,6 +268,15 @@ class Ctl(unittest.TestCase):
         self.assertEqual(self.last_call("Write")[2], (3, -5, {"ttl": 100}))
         self.assertIn("a whole number, not with '5.5'", self.run_ctl("write", "press-4", "setpoint", "5.5", code=2))
         self.assertIn("on or off", self.run_ctl("write", "press-4", "valve", "open", code=2))
+
+    def test_write_of_an_unsafe_point(self):
+        def answer(_path, args):
+            if not args[2].get("force"):
+                raise Refusal("NotAuthorized", "it is unsafe")
+            return GLib.Variant("(v)", (GLib.Variant("b", args[1]),))
+        self.agent.answers["Points.Write"] = answer
+        self.assertIn("repeat with --force", self.run_ctl("write", "press-4", "purge", "on", code=1))
+        self.assertEqual(self.run_ctl("write", "press-4", "purge", "on", "--force"), "purge is now true\n")
 
     def test_scan_cancel_reload(self):
         self.run_ctl("scan")
