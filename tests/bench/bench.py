@@ -39,7 +39,7 @@ def pause(seconds):
 
 def onboard(args):
     """From the claim to all endpoints online: time, the agent's processor time and memory for each."""
-    with Lab(endpoints=args.endpoints, build=args.build, sim_args=["--rate", "0"]) as lab:
+    with Lab(endpoints=args.endpoints, build=args.build, sim_args=["--rate", "0"], broker_saves=False) as lab:
         lab.start(claim=False)
         wait("all endpoints proven", lambda: sum(
             e["Presence"] == "proved" for e in lab.bus.endpoints().values()) == args.endpoints, 300)
@@ -56,7 +56,7 @@ def onboard(args):
 
 def delivery(args):
     """Reports as fast as they are acknowledged: rate, the agent's processor time for each, what arrived."""
-    with Lab(endpoints=args.endpoints, build=args.build, sim_args=["--rate", "0"]) as lab:
+    with Lab(endpoints=args.endpoints, build=args.build, sim_args=["--rate", "0"], broker_saves=False) as lab:
         lab.start()
         lab.wait_online(timeout=300)
         cpu, begin = cpu_seconds(lab.agent.pid), time.monotonic()

@@ -36,7 +36,8 @@ def listens(path):
 class Lab:
     made = 0  # labs in this process so far: their logs are told apart by it
 
-    def __init__(self, endpoints=1, build=None, sim_args=(), seed="lab", policy_lines=(), restart_ms=200):
+    def __init__(self, endpoints=1, build=None, sim_args=(), seed="lab", policy_lines=(), restart_ms=200, broker_saves=True):
+        self.broker_saves = broker_saves
         self.build = os.path.abspath(build or os.environ.get("GANGWAY_BUILD", os.path.join(SOURCE, "build")))
         self.endpoints, self.sim_args, self.seed, self.policy_lines = endpoints, list(sim_args), seed, list(policy_lines)
         Lab.made += 1
@@ -82,7 +83,7 @@ class Lab:
         vendor_ca = pki.Authority(self.path("pki"), "vendor-ca")
         self.vendor = vendor_ca.issue("vendor-manifest-signer", "codeSigning")
         shutil.copy(vendor_ca.crt, self.path("etc", "trust.d", "manifest", "vendor.pem"))
-        self.broker = Broker(self.supervisor, self.path("broker"), self.authority)
+        self.broker = Broker(self.supervisor, self.path("broker"), self.authority, saves=self.broker_saves)
         self.write_policy(POLICY)
         with open(self.path("etc", "gangway.conf"), "w", encoding="utf-8") as f:
             f.write(f"[Trust]\nManifests={self.path('etc', 'trust.d', 'manifest')}\n\n"
