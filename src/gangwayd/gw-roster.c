@@ -105,6 +105,17 @@ raise_alarm (Entry *entry)
   gw_endpoint_set_cloned (entry->endpoint, reason);
 }
 
+/* The time that the first one gets to answer. One request is out at a time, so it cannot while it signs; and a copy must not
+ * take its place for that. */
+static void
+arm_contest (Entry *entry, GwSession *first)
+{
+  GwLoop *loop = entry->roster->services->loop;
+  gint64 quiet = first != NULL ? gw_session_get_quiet_until (first) - gw_loop_now (loop) : 0;
+
+  gw_timer_arm (&entry->contest, MAX (quiet, 0) + (gint64) GW_CLONE_PING_MS * 1000);
+}
+
 /* The time to answer is over. */
 static void
 on_contest_over (gpointer data)
@@ -121,6 +132,12 @@ on_contest_over (gpointer data)
   if (first != NULL && gw_session_is_up (first) && gw_session_get_last_heard (first) > entry->asked_at)
     {
       raise_alarm (entry);
+      return;
+    }
+  if (first != NULL && gw_session_is_up (first)
+      && gw_session_get_quiet_until (first) > gw_loop_now (entry->roster->services->loop))
+    {
+      arm_contest (entry, first);
       return;
     }
   entry->challenger = NULL;
@@ -192,6 +209,29 @@ forget_strangers (GwRoster *self)
   }
 }
 
+static gboolean
+is_seen_at (Entry *entry, GwBus *bus, GwNode *node)
+{
+  return gw_endpoint_get_address (entry->endpoint) == gw_node_get_id (node)
+         && g_strcmp0 (gw_endpoint_get_bus (entry->endpoint), gw_bus_get_path (bus)) == 0;
+}
+
+/* A place has one endpoint: whoever was seen there before is somewhere else now. */
+static void
+leave_to (GwRoster *self, Entry *newcomer, GwBus *bus, GwNode *node)
+{
+  GHashTableIter iter;
+  Entry *entry;
+
+  g_hash_table_iter_init (&iter, self->entries);
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &entry))
+    if (entry != newcomer && is_seen_at (entry, bus, node))
+      {
+        g_ptr_array_remove (entry->claimants, node);
+        gw_endpoint_detach (entry->endpoint);
+      }
+}
+
 void
 gw_roster_proved (GwRoster *self, GwBus *bus, GwNode *node, GwSession *session)
 {
@@ -204,6 +244,7 @@ gw_roster_proved (GwRoster *self, GwBus *bus, GwNode *node, GwSession *session)
       forget_strangers (self);
       entry = add_entry (self, gw_endpoint_record_new (kid));
     }
+  leave_to (self, entry, bus, node);
   first = gw_endpoint_get_session (entry->endpoint);
   if (!g_ptr_array_find (entry->claimants, node, NULL))
     g_ptr_array_add (entry->claimants, node);
@@ -216,7 +257,7 @@ gw_roster_proved (GwRoster *self, GwBus *bus, GwNode *node, GwSession *session)
   entry->challenger = node;
   entry->asked_at = gw_loop_now (self->services->loop);
   gw_session_ping (first);
-  gw_timer_arm (&entry->contest, (gint64) GW_CLONE_PING_MS * 1000);
+  arm_contest (entry, first);
 }
 
 /* The entry of whoever the node says it is, in the clear: a hint. */
@@ -255,8 +296,7 @@ gw_roster_node_down (GwRoster *self, GwBus *bus, GwNode *node)
   g_hash_table_iter_init (&iter, self->entries);
   while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &entry))
     {
-      gboolean here = g_strcmp0 (gw_endpoint_get_bus (entry->endpoint), gw_bus_get_path (bus)) == 0
-                      && gw_endpoint_get_address (entry->endpoint) == gw_node_get_id (node);
+      gboolean here = is_seen_at (entry, bus, node);
 
       g_ptr_array_remove (entry->claimants, node);
       if (entry->challenger == node)

@@ -287,6 +287,12 @@ gw_session_get_last_heard (GwSession *self)
   return self->last_heard;
 }
 
+gint64
+gw_session_get_quiet_until (GwSession *self)
+{
+  return self->peer != NULL ? gw_smp_peer_get_quiet_until (self->peer) : 0;
+}
+
 /* ---- survey: group numbers, then info ---- */
 
 static void

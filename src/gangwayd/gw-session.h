@@ -69,6 +69,9 @@ gsize gw_session_get_message_max (GwSession *self);
 /* Monotonic microseconds of the last authentic message. */
 gint64 gw_session_get_last_heard (GwSession *self);
 
+/* Monotonic microseconds until which its silence means nothing: it is busy with something slow that we asked for. 0: it is not. */
+gint64 gw_session_get_quiet_until (GwSession *self);
+
 /* Looks the groups up, then asks gw_ident info. Once a session, before anything else. */
 void gw_session_survey (GwSession *self, GwSessionSurveyed surveyed, gpointer data);
 /* Whether a message is of that group, by this session's numbers. */

@@ -364,6 +364,15 @@ gw_smp_peer_respond (GwSmpPeer *self, const guint8 *message, gsize len)
   self->events->send (message, len, self->data);
 }
 
+gint64
+gw_smp_peer_get_quiet_until (GwSmpPeer *self)
+{
+  gboolean slow = self->out != NULL
+                  && (self->out->patience == GW_SMP_PATIENCE_SIGN || self->out->patience == GW_SMP_PATIENCE_IMAGE);
+
+  return slow && self->tries == 1 ? self->timer.deadline : 0;
+}
+
 guint64
 gw_smp_peer_get_dropped (GwSmpPeer *self)
 {

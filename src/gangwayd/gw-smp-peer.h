@@ -76,6 +76,9 @@ void gw_smp_peer_respond (GwSmpPeer *self, const guint8 *message, gsize len);
 /* Text and code for an error that an endpoint answered with. */
 GError *gw_smp_peer_error (const GwSmpResult *result);
 
+/* Loop time until which silence means nothing, because the endpoint makes a signature or erases flash; 0: it should answer. */
+gint64 gw_smp_peer_get_quiet_until (GwSmpPeer *self);
+
 guint64 gw_smp_peer_get_dropped (GwSmpPeer *self);
 
 G_END_DECLS
