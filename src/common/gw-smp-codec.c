@@ -29,6 +29,24 @@ gw_datagram_kind (const uint8_t *data, size_t len)
 
 /* ---- Header ------------------------------------------------------------------------------------- */
 
+size_t
+gw_datagram_whole_records (const uint8_t *data, size_t len)
+{
+  size_t whole = 0;
+  GwReader r;
+
+  gw_reader_init (&r, data, len);
+  while (r.left > 0)
+    {
+      gw_reader_bytes (&r, 11); /* type, version, epoch, sequence number (RFC 6347, section 4.1) */
+      gw_reader_bytes (&r, gw_reader_u16be (&r));
+      if (!gw_reader_ok (&r))
+        break;
+      whole = len - r.left;
+    }
+  return whole;
+}
+
 GwStatus
 gw_smp_decode (const uint8_t *data, size_t len, GwSmpMessage *msg)
 {

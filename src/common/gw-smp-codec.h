@@ -39,6 +39,10 @@ typedef enum
 /* What a datagram in the clear is, by its first octet. Empty: GW_DATAGRAM_OTHER. */
 GwDatagramKind gw_datagram_kind (const uint8_t *data, size_t len);
 
+/* Octets of the whole DTLS records at the start of a datagram: 0 where not even the first is whole. GnuTLS waits for
+ * the rest of a record that claims to be longer than its datagram, and takes it from the datagrams that follow. */
+size_t gw_datagram_whole_records (const uint8_t *data, size_t len);
+
 /* GW_E_TRUNCATED, GW_E_MALFORMED (length field), GW_E_UNSUPPORTED (not SMP v2). Does not look into the body. */
 GwStatus gw_smp_decode (const uint8_t *data, size_t len, GwSmpMessage *msg);
 bool gw_smp_is_request (const GwSmpMessage *msg);

@@ -23,6 +23,7 @@
 #include <gnutls/x509.h>
 
 #include "gw-error.h"
+#include "gw-smp-codec.h"
 
 /* One suite, one group, one signature: what the endpoint's library is built with. No tickets, no renegotiation. */
 #define PRIORITY                                                                                                        \
@@ -58,6 +59,7 @@ struct _GwChannel
   GwTimer deadline;
   GwStep step;
   GQueue inbox; /* GBytes */
+  gboolean starved; /* GnuTLS has asked for a datagram in vain: all that came is used up */
   guint8 outbox[GW_CHANNEL_DATAGRAM_MAX];
   gsize outbox_len;
   guint mtu;
@@ -165,6 +167,7 @@ on_pull (gnutls_transport_ptr_t ptr, void *buffer, size_t len)
 
   if (datagram == NULL)
     {
+      self->starved = TRUE;
       gnutls_transport_set_errno (self->tls, EAGAIN);
       return -1;
     }
@@ -179,6 +182,7 @@ on_pull_timeout (gnutls_transport_ptr_t ptr, unsigned int msec)
 {
   GwChannel *self = ptr;
 
+  self->starved = self->inbox.length == 0;
   return self->inbox.length > 0;
 }
 
@@ -293,9 +297,12 @@ handshake_step (gpointer data)
   if (self->ended || self->up)
     return;
   do
-    r = gnutls_handshake (self->tls);
+    {
+      self->starved = FALSE;
+      r = gnutls_handshake (self->tls);
+    }
   while ((r < 0 && !gnutls_error_is_fatal (r) && r != GNUTLS_E_AGAIN && r != GNUTLS_E_INTERRUPTED)
-         || (r == GNUTLS_E_AGAIN && self->inbox.length > 0));
+         || (r == GNUTLS_E_AGAIN && !self->starved));
   outbox_flush (self);
   if (self->ended)
     return;
@@ -337,7 +344,10 @@ receive_records (GwChannel *self)
 
   while (!self->ended && budget-- > 0)
     {
-      ssize_t n = gnutls_record_recv (self->tls, message, sizeof message);
+      ssize_t n;
+
+      self->starved = FALSE;
+      n = gnutls_record_recv (self->tls, message, sizeof message);
 
       outbox_flush (self);
       if (n > 0)
@@ -345,7 +355,7 @@ receive_records (GwChannel *self)
           self->events->message (self, message, (gsize) n, self->data);
           continue;
         }
-      if (n == GNUTLS_E_AGAIN && self->inbox.length == 0)
+      if (n == GNUTLS_E_AGAIN && self->starved)
         return;
       if (n == GNUTLS_E_REHANDSHAKE)
         {
@@ -444,7 +454,10 @@ gw_channel_input (GwChannel *self, const guint8 *datagram, gsize len)
 {
   g_autoptr (GwChannel) hold = g_rc_box_acquire (self);
 
-  if (self->ended || len == 0 || len > GW_CHANNEL_DATAGRAM_MAX || self->inbox.length >= GW_CHANNEL_INBOX_MAX)
+  if (self->ended || len > GW_CHANNEL_DATAGRAM_MAX || self->inbox.length >= GW_CHANNEL_INBOX_MAX)
+    return;
+  len = gw_datagram_whole_records (datagram, len);
+  if (len == 0)
     return;
   g_queue_push_tail (&self->inbox, g_bytes_new (datagram, len));
   if (self->up)

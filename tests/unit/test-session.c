@@ -622,6 +622,7 @@ test_forged_records (void)
   static const guint8 ccs[] = { 20, 254, 253, 0, 0, 0, 0, 0, 0, 0, 9, 0, 1, 1 };
   static const guint8 half[] = { 22, 254, 253, 0, 0, 0, 0, 0 };
   static const guint8 long_record[] = { 23, 254, 253, 0, 1, 0, 0, 0, 0, 0, 9, 255, 255, 1, 2, 3 };
+  static const guint8 claim[] = { 23, 254, 253, 0, 1, 0, 0, 0, 0, 0, 9, 0x2e, 0xf7, 1, 2, 3 };
   guint8 sealed_alert[13 + 26] = { 21, 254, 253, 0, 1, 0, 0, 0, 0, 1, 0, 0, 26 };
   guint8 noise[512];
   g_autoptr (Rig) rig = connected ();
@@ -632,6 +633,8 @@ test_forged_records (void)
   forge (rig, ccs, sizeof ccs);
   forge (rig, half, sizeof half);
   forge (rig, long_record, sizeof long_record);
+  forge (rig, claim, sizeof claim);
+  g_assert_true (asks (rig));
   forge (rig, sealed_alert, sizeof sealed_alert);
   for (guint i = 0; i < 500; i++)
     {
