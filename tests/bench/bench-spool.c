@@ -109,6 +109,7 @@ make_senders (Bench *self, guint n)
     {
       senders[i].bench = self;
       memcpy (senders[i].kid, &i, sizeof i);
+      senders[i].kid[GW_SPOOL_KID_LEN - 1] = 1; /* all zeros is nobody */
     }
   return senders;
 }
