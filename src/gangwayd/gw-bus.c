@@ -53,6 +53,8 @@ struct _GwBus
   GwTimer flood_timer;
   gint64 window_start;
   guint window_count;
+  guint handshakes; /* that may begin now */
+  gint64 handshakes_at;
   GwTimer statistics_timer;
   GwBusmsgStats statistics;
   gboolean statistics_dirty;
@@ -118,6 +120,7 @@ publish_statistics (gpointer data)
   while (g_hash_table_iter_next (&iter, &id, (gpointer *) &note))
     g_variant_builder_add (&nodes, "(usss)", GPOINTER_TO_UINT (id), note->claimed_id, note->claimed_serial, note->state);
   gw_dbus_bus_set_nodes (self->skeleton, g_variant_builder_end (&nodes));
+  gw_dbus_bus_set_node_count (self->skeleton, g_hash_table_size (self->nodes));
   gw_dbus_bus_set_bytes_in (self->skeleton, self->statistics.bytes_in);
   gw_dbus_bus_set_bytes_out (self->skeleton, self->statistics.bytes_out);
   gw_dbus_bus_set_frames_in (self->skeleton, self->statistics.frames_in);
@@ -209,6 +212,24 @@ on_node_send (GwNode *node, const guint8 *datagram, gsize len, gpointer data)
     send_message (self, GW_BUSMSG_DATAGRAM, gw_node_get_id (node), datagram, len);
 }
 
+static gboolean
+on_node_admit (GwNode *node, gpointer data)
+{
+  GwBus *self = data;
+  gint64 now = gw_loop_now (self->loop);
+  gint64 more = (now - self->handshakes_at) / GW_BUS_HANDSHAKE_REFILL_USEC;
+
+  if (more > 0)
+    {
+      self->handshakes = (guint) MIN (GW_BUS_HANDSHAKE_BURST, self->handshakes + more);
+      self->handshakes_at += more * GW_BUS_HANDSHAKE_REFILL_USEC;
+    }
+  if (self->handshakes == 0)
+    return FALSE;
+  self->handshakes--;
+  return TRUE;
+}
+
 static void
 on_node_proving (GwNode *node, gpointer data)
 {
@@ -237,6 +258,7 @@ on_node_failed (GwNode *node, const GError *error, gpointer data)
 
 static const GwNodeEvents node_events = {
   .send = on_node_send,
+  .admit = on_node_admit,
   .proving = on_node_proving,
   .proved = on_node_proved,
   .failed = on_node_failed,
@@ -276,7 +298,6 @@ take_node_up (GwBus *self, const GwBusmsg *message)
   node = gw_node_new (self->loop, message->node, mtu, frame_msec, message->node_up.cbor, &node_events, self);
   gw_node_set_identity (node, self->identity);
   g_hash_table_insert (self->nodes, GUINT_TO_POINTER (message->node), node);
-  gw_dbus_bus_set_node_count (self->skeleton, g_hash_table_size (self->nodes));
   add_note (self, node);
   self->events->node_up (self, node, self->data);
   gw_node_start (node);
@@ -291,8 +312,6 @@ remove_node (GwBus *self, GwNode *node)
   g_hash_table_remove (self->notes, id);
   self->events->node_down (self, node, self->data);
   gw_node_free (node);
-  if (!self->freed)
-    gw_dbus_bus_set_node_count (self->skeleton, g_hash_table_size (self->nodes));
   statistics_changed (self);
 }
 
@@ -432,6 +451,8 @@ gw_bus_new (GwLoop *loop,
   self->path = g_strdup (path);
   self->fd = fd;
   self->datagram_max = GW_BUSMSG_DATAGRAM_MAX;
+  self->handshakes = GW_BUS_HANDSHAKE_BURST;
+  self->handshakes_at = gw_loop_now (loop);
   self->nodes = g_hash_table_new (NULL, NULL);
   self->notes = g_hash_table_new_full (NULL, NULL, NULL, (GDestroyNotify) note_free);
   gw_timer_init (&self->hello_timer, loop, on_hello_late, self);

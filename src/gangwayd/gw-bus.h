@@ -4,6 +4,7 @@
 #include <gio/gio.h>
 
 #include "gw-bouncer.h"
+#include "gw-busmsg-codec.h"
 #include "gw-node.h"
 
 G_BEGIN_DECLS
@@ -20,6 +21,10 @@ G_BEGIN_DECLS
 #define GW_BUS_FLOOD_MAX 4000
 /* Messages taken at one wake-up, so that others get their turn. */
 #define GW_BUS_TURN_MAX 64
+/* Handshakes that the nodes of a bus may begin at once: a full bus at power-on; and the time after which they may begin one more. What
+ * a node is allowed by itself does not bound a plugin that announces ever new ones. */
+#define GW_BUS_HANDSHAKE_BURST GW_BUSMSG_NODES_MAX
+#define GW_BUS_HANDSHAKE_REFILL_USEC (50 * 1000)
 /* A plugin says hello this soon after it has attached. */
 #define GW_BUS_HELLO_USEC (10 * G_USEC_PER_SEC)
 

@@ -32,6 +32,8 @@
 #define RETRANSMIT_FLOOR_MSEC 100
 /* An endpoint's certificate is self-signed and some 300 octets. */
 #define PEER_CERTIFICATE_MAX 2048
+/* GnuTLS sets aside what a peer says that its message will have, and would believe 128 KiB. */
+#define HANDSHAKE_MESSAGE_MAX 8192
 
 /* DTLS record and handshake layout, RFC 6347 section 4.1 and 4.2.2. */
 #define RECORD_HEADER 13
@@ -419,6 +421,7 @@ gw_channel_new (GwLoop *loop,
   gnutls_certificate_server_set_request (self->tls, GNUTLS_CERT_REQUIRE);
   /* An empty list of names: endpoints have one certificate, and the list costs bus time. */
   gnutls_certificate_send_x509_rdn_sequence (self->tls, 1);
+  gnutls_handshake_set_max_packet_length (self->tls, HANDSHAKE_MESSAGE_MAX);
   gnutls_dtls_set_mtu (self->tls, self->mtu);
   gnutls_dtls_set_timeouts (self->tls, self->retransmit_msec, GW_CHANNEL_HANDSHAKE_USEC / 1000);
   gnutls_transport_set_ptr (self->tls, self);

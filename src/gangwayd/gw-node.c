@@ -212,12 +212,24 @@ take_token (GwNode *self)
   return TRUE;
 }
 
+/* Quietly: whoever floods gets no answer. People see it on the bus's node. */
+static void
+refuse_handshake (GwNode *self)
+{
+  static const char *const text = "it opens handshakes faster than they are taken: look for a device that restarts all the time";
+  g_autoptr (GError) error = g_error_new_literal (GW_ERROR, GW_ERROR_LIMIT, text);
+
+  self->refused++;
+  self->events->failed (self, error, self->data);
+}
+
 static void
 open_candidate (GwNode *self, const guint8 *client_random, const guint8 *datagram, gsize len)
 {
-  if (self->identity == NULL || !take_token (self))
+  if (self->identity == NULL || !take_token (self)
+      || (self->events->admit != NULL && !self->events->admit (self, self->data)))
     {
-      self->refused++;
+      refuse_handshake (self);
       return;
     }
   if (self->candidate != NULL)

@@ -28,7 +28,9 @@ typedef struct
   void (*proving) (GwNode *self, gpointer data);
   /* The endpoint has proven its key in @session. The node keeps carrying the session; the receiver makes itself its user. */
   void (*proved) (GwNode *self, GwSession *session, gpointer data);
-  /* A handshake failed, or the proved session ended. */
+  /* Whether the bus has room for one more handshake; NULL: always. */
+  gboolean (*admit) (GwNode *self, gpointer data);
+  /* A handshake failed or was refused, or the proved session ended. */
   void (*failed) (GwNode *self, const GError *error, gpointer data);
 } GwNodeEvents;
 

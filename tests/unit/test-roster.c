@@ -667,6 +667,40 @@ test_claims_without_proof (void)
   g_assert_cmpuint (rig->added, ==, 1);
 }
 
+/* ---- Floods ------------------------------------------------------------------------------------------------- */
+
+/* Ever new nodes, a ClientHello of each: what one node is allowed does not bound them. */
+static void
+test_handshakes_of_a_bus_are_bounded (void)
+{
+  g_autoptr (Rig) rig = rig_new ();
+  Lab *chip = new_chip (rig, 1);
+  GwBusmsg message = { .type = GW_BUSMSG_DATAGRAM };
+  g_autoptr (GBytes) hello = NULL;
+  guint8 answer[GW_BUSMSG_MAX];
+  guint answers = 0;
+
+  gw_ep_poll (chip->ep);
+  hello = g_bytes_ref (g_queue_peek_head (&chip->to_gateway));
+  plug (rig, 0, chip);
+  for (guint i = 0; i < 2 * GW_BUS_HANDSHAKE_BURST; i++)
+    {
+      node_up (&rig->lines[1]);
+      message.node = rig->lines[1].node;
+      message.datagram = lab_bytes (hello);
+      tell (&rig->lines[1], &message);
+      for (guint k = 0; k < 4; k++)
+        g_main_context_iteration (NULL, FALSE);
+      while (recv (rig->lines[1].fd, answer, sizeof answer, MSG_DONTWAIT) > 0)
+        answers += answer[0] == GW_BUSMSG_DATAGRAM && answer[GW_BUSMSG_HEADER_LEN] == 22;
+      node_down (&rig->lines[1]);
+    }
+  g_assert_cmpuint (answers, >=, GW_BUS_HANDSHAKE_BURST / 2);
+  g_assert_cmpuint (answers, <=, 2 * GW_BUS_HANDSHAKE_BURST); /* two datagrams each */
+  advance (rig, 1000);
+  assert_at (rig, chip, 0);
+}
+
 /* ---- Strangers are bounded ---------------------------------------------------------------------------------- */
 
 /* A chip that forgets who it was: the next power-up makes a new key of it. */
@@ -723,6 +757,7 @@ main (int argc, char **argv)
   g_test_add_func ("/roster/a-challenger-after-another", test_a_challenger_after_another);
   g_test_add_func ("/roster/clone-beside-one-that-signs", test_clone_beside_one_that_signs);
   g_test_add_func ("/roster/claims-without-proof", test_claims_without_proof);
+  g_test_add_func ("/roster/handshakes-of-a-bus-are-bounded", test_handshakes_of_a_bus_are_bounded);
   g_test_add_func ("/roster/strangers-are-bounded", test_strangers_are_bounded);
   return g_test_run ();
 }

@@ -175,7 +175,12 @@ on_failed (GwNode *node, const GError *error, gpointer data)
   maybe_free (self, AT_FAILED);
 }
 
-static const GwNodeEvents node_events = { on_send, on_proving, on_proved, on_failed };
+static const GwNodeEvents node_events = {
+  .send = on_send,
+  .proving = on_proving,
+  .proved = on_proved,
+  .failed = on_failed,
+};
 
 /* ---- The line ------------------------------------------------------------------------------------------- */
 
@@ -597,6 +602,7 @@ test_hello_flood (void)
     forge_hello (rig, i + 1);
   g_assert_cmpuint (rig->proving - before, <=, GW_NODE_HANDSHAKE_BURST);
   g_assert_cmpuint (gw_node_get_refused (rig->node), >=, 1000 - GW_NODE_HANDSHAKE_BURST);
+  g_assert_error (rig->failure, GW_ERROR, GW_ERROR_LIMIT); /* for people to see */
   g_assert_true (asks (rig));
   g_assert_true (reports (rig));
   before = rig->proving;
