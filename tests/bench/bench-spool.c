@@ -108,6 +108,7 @@ make_senders (Bench *self, guint n)
   for (guint i = 0; i < n; i++)
     {
       senders[i].bench = self;
+      memset (senders[i].kid, 0x20, sizeof senders[i].kid);
       memcpy (senders[i].kid, &i, sizeof i);
       senders[i].kid[GW_SPOOL_KID_LEN - 1] = 1; /* all zeros is nobody */
     }
