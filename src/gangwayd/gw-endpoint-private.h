@@ -3,6 +3,7 @@
 
 #include "gw-endpoint.h"
 #include "gw-enrolment.h"
+#include "gw-event.h"
 
 G_BEGIN_DECLS
 
@@ -47,8 +48,7 @@ struct _GwEndpoint
   guint8 order_slot;
   guint32 order_generation;
   GwCourier *courier;
-  gboolean told_online; /* what the journal last heard of its connection, and when */
-  gint64 told_at;
+  GwEventConnection told; /* what the journal last heard of its connection */
   GwTimer retry_timer;
   gint64 retry_usec;
   GwTimer renew_timer;

@@ -50,6 +50,17 @@ gw_event_get_name (GwEvent event)
   return events[event].name;
 }
 
+gboolean
+gw_event_connection_changed (GwEventConnection *self, gboolean online, gint64 now)
+{
+  if (self->told && self->online == online && (online || now - self->at < GW_EVENT_TELL_AGAIN_USEC))
+    return FALSE;
+  self->told = TRUE;
+  self->online = online;
+  self->at = now;
+  return TRUE;
+}
+
 void
 gw_event (GwEvent event, const char *endpoint, const char *bus, const char *format, ...)
 {

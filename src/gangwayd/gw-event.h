@@ -39,6 +39,22 @@ typedef enum
 /* @endpoint: key id in hex, @bus: name; NULL where there is none. The message is one line for people. */
 void gw_event (GwEvent event, const char *endpoint, const char *bus, const char *format, ...) G_GNUC_PRINTF (4, 5);
 
+/*
+ * Whether the journal should hear of a connection that is up or down now: when it comes, when it goes, and then once a day. A month
+ * offline must not fill the journal, however often it is tried meanwhile. Zeroed at first.
+ */
+#define GW_EVENT_TELL_AGAIN_USEC (G_GINT64_CONSTANT (24 * 3600) * G_USEC_PER_SEC)
+
+typedef struct
+{
+  gboolean told; /* anything yet */
+  gboolean online;
+  gint64 at;
+} GwEventConnection;
+
+/* @now: monotonic microseconds. TRUE: tell it; it counts as told then. */
+gboolean gw_event_connection_changed (GwEventConnection *self, gboolean online, gint64 now);
+
 /* 32 hex digits, and a name like "endpoint-cloned". */
 const char *gw_event_get_message_id (GwEvent event);
 const char *gw_event_get_name (GwEvent event);

@@ -18,8 +18,6 @@
 #include "gw-error.h"
 #include "gw-event.h"
 
-/* An endpoint without its broker is told of again after this time. */
-#define TELL_AGAIN_USEC (G_GINT64_CONSTANT (24 * 3600) * G_USEC_PER_SEC)
 /* The certificate's age is looked at this often. */
 #define RENEW_LOOK_USEC (G_GINT64_CONSTANT (24 * 3600) * G_USEC_PER_SEC)
 
@@ -38,21 +36,20 @@ gw_onboarding_retry (gpointer data)
 
 /* ---- the courier ---- */
 
-/* One line when it comes, one when it goes, and then one a day: a month offline must not fill the journal. */
 static void
 announce_uplink (GwEndpoint *self, gboolean online, const char *reason)
 {
-  gint64 now = gw_loop_now (self->services->loop);
   const char *bus = self->record->last_bus;
 
-  if (online && !self->told_online)
-    gw_event (GW_EVENT_UPLINK_ONLINE, self->id, bus, "endpoint %.16s is connected to its broker", self->id);
-  else if (!online && reason != NULL && self->session != NULL && (self->told_at == 0 || now - self->told_at >= TELL_AGAIN_USEC))
-    gw_event (GW_EVENT_UPLINK_LOST, self->id, bus, "endpoint %.16s has no connection to its broker: %s", self->id, reason);
-  else
+  /* Without a reason, or without the endpoint, it ended as it should. */
+  if (!online && (reason == NULL || self->session == NULL))
     return;
-  self->told_online = online;
-  self->told_at = now;
+  if (!gw_event_connection_changed (&self->told, online, gw_loop_now (self->services->loop)))
+    return;
+  if (online)
+    gw_event (GW_EVENT_UPLINK_ONLINE, self->id, bus, "endpoint %.16s is connected to its broker", self->id);
+  else
+    gw_event (GW_EVENT_UPLINK_LOST, self->id, bus, "endpoint %.16s has no connection to its broker: %s", self->id, reason);
 }
 
 static void
