@@ -1,0 +1,100 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The demo as a person runs it: a table soon, its closing line, its exit status, and nothing left behind."""
+import os
+import re
+import signal
+import subprocess
+import time
+import unittest
+
+import supervisor
+import tap
+
+BUILD = os.environ["GANGWAY_BUILD"]
+DEMO = os.path.join(os.path.dirname(supervisor.__file__), "demo.py")
+LAST = re.compile(r"demo: endpoints=(\d+) online=(\d+) reports=(\d+) delivered=(\d+) lost=(\d+)\n$")
+
+
+def children(pid):
+    """{pid: program} of a process's children."""
+    found = {}
+    for name in os.listdir("/proc"):
+        try:
+            with open(f"/proc/{name}/stat", encoding="utf-8") as f:
+                comm, rest = f.read().split("(", 1)[1].rsplit(")", 1)
+        except (OSError, IndexError):
+            continue
+        if int(rest.split()[1]) == pid:
+            found[int(name)] = comm
+    return found
+
+
+class Demo(unittest.TestCase):
+    def start(self, *args):
+        process = subprocess.Popen(["/usr/bin/python3", DEMO, "--build", BUILD, *args], stdout=subprocess.PIPE,
+                                   stderr=subprocess.STDOUT, text=True)
+        self.addCleanup(process.stdout.close)
+        self.addCleanup(process.kill)
+        return process
+
+    def finish(self, process, head=""):
+        out = head + process.communicate(timeout=120)[0]
+        match = LAST.search(out)
+        self.assertIsNotNone(match, out)
+        return out, [int(n) for n in match.groups()]
+
+    def until(self, process, text):
+        seen = ""
+        while text not in seen:
+            line = process.stdout.readline()
+            self.assertTrue(line, seen)
+            seen += line
+        return seen
+
+    def test_all_online_and_nothing_lost(self):
+        begin = time.monotonic()
+        process = self.start("--endpoints", "3", "--seconds", "8")
+        head = self.until(process, "LINE ")
+        self.assertLess(time.monotonic() - begin, 10)
+        folder = re.search(r"^Folder: (\S+)", head, re.M).group(1)
+        self.assertIn("busctl --address=", head)
+        self.assertIn("gangwayctl --bus=", head)
+        offspring = children(process.pid)
+        self.assertGreaterEqual(len(offspring), 3 + 5)
+        out, (endpoints, online, reports, delivered, lost) = self.finish(process, head)
+        self.assertEqual((process.returncode, endpoints, online, lost), (0, 3, 3, 0), out)
+        self.assertGreater(reports, 0)
+        self.assertGreaterEqual(delivered, reports)
+        self.assertFalse(os.path.exists(folder))
+        self.assertEqual([pid for pid in offspring if os.path.exists(f"/proc/{pid}")], [])
+
+    def test_interrupted_it_ends_in_good_order(self):
+        process = self.start("--endpoints", "2")
+        head = self.until(process, "2 of 2 online")
+        process.send_signal(signal.SIGINT)
+        out, (_endpoints, online, _reports, _delivered, lost) = self.finish(process, head)
+        self.assertEqual((process.returncode, online, lost), (0, 2, 0), out)
+
+    def test_what_is_killed_comes_back(self):
+        process = self.start("--endpoints", "2", "--seconds", "25")
+        head = self.until(process, "2 of 2 online")
+        for program in ("gangwayd", "mosquitto", "gangway-serial"):
+            victim = next(pid for pid, comm in children(process.pid).items() if comm == program)
+            os.kill(victim, signal.SIGKILL)
+            head += self.until(process, "2 of 2 online")
+        out, (_endpoints, online, _reports, _delivered, lost) = self.finish(process, head)
+        self.assertEqual((process.returncode, online, lost), (0, 2, 0), out)
+
+    def test_it_fails_when_not_all_are_online(self):
+        process = self.start("--endpoints", "2", "--seconds", "8")
+        head = self.until(process, "LINE ")
+        ctl = re.search(r"^Pull a plug: (\S+) --ctl (\S+)", head, re.M)
+        subprocess.run([os.path.join(BUILD, "src", "simulator", "gangway-sim"), "--ctl", ctl.group(2), "unplug", "1"],
+                       check=True, stdout=subprocess.DEVNULL)
+        out, (_endpoints, online, _reports, _delivered, _lost) = self.finish(process, head)
+        self.assertEqual((process.returncode, online), (1, 1), out)
+
+
+if __name__ == "__main__":
+    tap.main()
