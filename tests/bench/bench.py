@@ -59,16 +59,144 @@ def delivery(args):
     with Lab(endpoints=args.endpoints, build=args.build, sim_args=["--rate", "0"], broker_saves=False) as lab:
         lab.start()
         lab.wait_online(timeout=300)
-        cpu, begin = cpu_seconds(lab.agent.pid), time.monotonic()
+        cost, begin = Cost(lab), time.monotonic()
         lab.control("rate all max")
         pause(args.seconds)
         lab.control("stop all")
         took = time.monotonic() - begin
         reports, delivered, lost = lab.drained(30)
+        spent = cost.spent()
         yield {"bench": "delivery", "endpoints": args.endpoints, "seconds": round(took, 1), "reports": reports,
                "per_second": round(reports / took), "delivered": delivered, "lost": len(lost),
-               "agent_cpu_us_each": round((cpu_seconds(lab.agent.pid) - cpu) * 1e6 / max(1, reports), 1),
-               "agent_pss_mib": round(pss_kib(lab.agent.pid) / 1024, 1)}
+               "agent_cpu_us_each": round(spent["agent_cpu_s"] * 1e6 / max(1, reports), 1),
+               "agent_pss_mib": round(pss_kib(lab.agent.pid) / 1024, 1), **spent}
+
+
+class Cost:
+    """Processor time of the agent, and apart from it of what shares the cores with it: broker, simulator, plugins."""
+
+    def __init__(self, lab):
+        self.lab = lab
+        self.begin = self.now()
+
+    def now(self):
+        lab = self.lab
+        groups = {"agent": [lab.agent], "broker": [lab.broker.process], "simulator": [lab.sim],
+                  "plugins": list(lab.plugins.values())}
+        return {name: sum(cpu_seconds(p.pid) for p in processes if p.alive) for name, processes in groups.items()}
+
+    def spent(self):
+        now = self.now()
+        return {f"{name}_cpu_s": round(now[name] - self.begin[name], 2) for name in now}
+
+
+def poweron(args):
+    """Everything claimed beforehand, then all plugins start: from their start to all endpoints online."""
+    with Lab(endpoints=args.endpoints, build=args.build, sim_args=["--rate", "0"], broker_saves=False) as lab:
+        count, lab.endpoints = lab.endpoints, 0
+        lab.start_bus()
+        lab.prepare()
+        lab.endpoints = count
+        lab.start_sim()
+        lab.start_agent()
+        lab.start_broker()
+        assert lab.import_manifest()[0] and lab.add_batch(lab.ids())[0]
+        cost, begin = Cost(lab), time.monotonic()
+        for n in range(count):
+            lab.start_plugin(n)
+        lab.wait_online(timeout=300)
+        took = time.monotonic() - begin
+        spent = cost.spent()
+        yield {"bench": "poweron", "endpoints": count, "seconds": round(took, 2),
+               "agent_cpu_ms_each": round(spent["agent_cpu_s"] * 1000 / count, 2), **spent}
+        yield from memory(lab)
+        yield from objects(lab)
+        yield from broker_restart(lab)
+        yield from agent_restart(lab)
+
+
+def memory(lab):
+    with open(f"/proc/{lab.agent.pid}/smaps_rollup", encoding="utf-8") as f:
+        sizes = {line.split()[0]: int(line.split()[1]) for line in f if len(line.split()) == 3}
+    yield {"bench": "memory", "endpoints": lab.endpoints, "pss_mib": round(sizes["Pss:"] / 1024, 1),
+           "private_dirty_mib": round(sizes["Private_Dirty:"] / 1024, 1), "rss_mib": round(sizes["Rss:"] / 1024, 1)}
+
+
+def objects(lab):
+    times = []
+    for _ in range(10):
+        begin = time.monotonic()
+        lab.bus.call("/org/gangway/Gangway1", "org.freedesktop.DBus.ObjectManager", "GetManagedObjects")
+        times.append((time.monotonic() - begin) * 1000)
+    yield {"bench": "objects", "endpoints": lab.endpoints, "median_ms": round(sorted(times)[5], 1),
+           "longest_ms": round(max(times), 1)}
+
+
+def broker_restart(lab):
+    lab.broker.process.kill()
+    wait("the broker's restart", lambda: lab.broker.process.starts > 1 and lab.broker.process.alive, 10)
+    lab.broker.wait_ready()
+    begin = time.monotonic()
+    wait("the loss to be seen", lambda: any(lab.state_of(i) != "online" for i in lab.ids()), 10)
+    lab.wait_online(timeout=120)
+    yield {"bench": "broker-restart", "endpoints": lab.endpoints, "seconds_to_all_online": round(time.monotonic() - begin, 2)}
+
+
+def agent_restart(lab):
+    lab.agent.kill()
+    wait("the agent to be away", lambda: not lab.bus.owner, 10)
+    starts = lab.agent.starts
+    wait("its restart", lambda: lab.agent.starts > starts or lab.agent.alive, 10)
+    begin = time.monotonic()
+    lab.wait_agent()
+    ready = time.monotonic() - begin
+    lab.wait_online(timeout=120)
+    yield {"bench": "agent-restart", "endpoints": lab.endpoints, "seconds_to_ready": round(ready, 3),
+           "seconds_to_all_online": round(time.monotonic() - begin, 2)}
+
+
+def latency(args):
+    """500 reports a second in all: from the reading at the endpoint to its arrival at a subscriber."""
+    with Lab(endpoints=args.endpoints, build=args.build, sim_args=["--rate", "0"], broker_saves=False) as lab:
+        lab.start()
+        lab.wait_online(timeout=300)
+        watcher = lab.supervisor.start(
+            "latency", ["mosquitto_sub", *lab.broker.client_args(), "-i", "latency", "-q", "0", "-t", "gangway/+/telemetry",
+                        "-F", "%U\t%p"])
+        pause(1)
+        lab.control(f"rate all {500 / args.endpoints:g}")
+        pause(args.seconds)
+        lab.control("stop all")
+        pause(1)
+        times = []
+        for line in watcher.text().splitlines():
+            arrived, tab, payload = line.partition("\t")
+            if not tab or not payload.startswith("[{"):
+                continue
+            records = json.loads(payload)
+            times.append((float(arrived) - records[0]["bt"] - min(r.get("t", 0) for r in records)) * 1000)
+        times.sort()
+        yield {"bench": "latency", "endpoints": args.endpoints, "reports": len(times),
+               "per_second": round(len(times) / args.seconds), "p50_ms": round(times[len(times) // 2], 1),
+               "p99_ms": round(times[int(len(times) * 0.99)], 1), "longest_ms": round(times[-1], 1)}
+
+
+def yardstick(args):
+    """mosquitto_pub -l to the same broker in the same way: one client, TLS, QoS 1, lines of a report's length."""
+    with Lab(endpoints=0, build=args.build, broker_saves=False) as lab:
+        lab.start_bus()
+        lab.prepare()
+        lab.start_sim()
+        lab.start_agent()
+        lab.start_broker()
+        lines = 50000
+        payload = ("x" * 400 + "\n") * lines
+        begin = time.monotonic()
+        subprocess.run(["mosquitto_pub", *lab.broker.client_args(), "-q", "1", "-t", "gangway/yardstick/telemetry", "-l"],
+                       input=payload, text=True, check=True)
+        took = time.monotonic() - begin
+        yield {"bench": "yardstick", "what": "mosquitto_pub -l, TLS, QoS 1", "messages": lines,
+               "per_second": round(lines / took)}
 
 
 def program(path):
@@ -100,7 +228,7 @@ def main():
     parser.add_argument("--seconds", type=float, default=10, metavar="S")
     parser.add_argument("--build", default="build", help=argparse.SUPPRESS)
     args = parser.parse_args()
-    benches = {"onboard": onboard, "delivery": delivery}
+    benches = {"poweron": poweron, "onboard": onboard, "delivery": delivery, "latency": latency, "yardstick": yardstick}
     for path in sorted(glob.glob(os.path.join(args.build, "tests", "bench", "bench-*"))):
         if os.access(path, os.X_OK) and os.path.isfile(path):
             benches[os.path.basename(path).removeprefix("bench-")] = program(path)
