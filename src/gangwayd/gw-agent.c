@@ -24,6 +24,7 @@
 #include "gw-inventory-service.h"
 #include "gw-options.h"
 #include "gw-policy-service.h"
+#include "gw-turnstile.h"
 
 #define BUSES_MAX 256
 #define FIGURES_PERIOD_USEC G_USEC_PER_SEC
@@ -363,6 +364,7 @@ gw_agent_reload (GwAgent *self, GError **error)
   self->services.config = g_steal_pointer (&config);
   gw_policy_set_free (self->services.policies);
   self->services.policies = policies;
+  gw_inventory_set_trust_dir (self->services.inventory, self->services.config->manifest_trust_dir);
   gw_policy_service_reload (self->policy_service);
   gw_roster_reconsider (self->roster);
   gw_step_queue (&self->recount);
@@ -580,6 +582,7 @@ gw_agent_new (GDBusConnection *connection, const GwAgentOptions *options, GError
   self->clock = gw_clock_new_real ();
   self->services.loop = gw_loop_new (NULL, self->clock);
   self->services.connection = g_object_ref (connection);
+  gw_turnstile_install (connection);
   self->services.objects = g_dbus_object_manager_server_new (GW_OBJECT_ROOT);
   gw_timer_init (&self->figures, self->services.loop, show_figures, self);
   gw_timer_init (&self->renewal, self->services.loop, renew_identity, self);

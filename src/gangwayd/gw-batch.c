@@ -205,6 +205,13 @@ gw_batch_remove (GwInventoryDb *db, const char *name, GError **error)
 }
 
 gboolean
+gw_batch_withdraw (GwInventoryDb *db, const guint8 kid[GW_KEY_ID_LEN], GError **error)
+{
+  return gw_inventory_db_begin (db, error) && gw_inventory_db_remove_claim (db, kid, error)
+         && gw_inventory_db_commit (db, error);
+}
+
+gboolean
 gw_batch_approve (GwInventoryDb *db,
                   const guint8 kid[GW_KEY_ID_LEN],
                   const char *policy,

@@ -25,5 +25,7 @@ typedef struct
 gboolean gw_batch_add (GwInventoryDb *db, const GwBatchJob *job, GCancellable *cancellable, GwBatchResult **result,
                        GError **error);
 gboolean gw_batch_remove (GwInventoryDb *db, const char *name, GError **error);
+/* Also where nothing claims it. */
+gboolean gw_batch_withdraw (GwInventoryDb *db, const guint8 kid[GW_KEY_ID_LEN], GError **error);
 gboolean gw_batch_approve (GwInventoryDb *db, const guint8 kid[GW_KEY_ID_LEN], const char *policy, gint64 adopt_until,
                            GError **error);

@@ -104,14 +104,11 @@ polkit_allows (GwBouncer *self, const char *sender, const char *action, gboolean
 }
 
 static gboolean
-on_authorize (GDBusInterfaceSkeleton *interface, GDBusMethodInvocation *invocation, gpointer data)
+is_allowed (GwBouncer *self, GDBusMethodInvocation *invocation, const char *action)
 {
-  GwBouncer *self = data;
-  const GDBusMethodInfo *method = g_dbus_method_invocation_get_method_info (invocation);
   const char *sender = g_dbus_method_invocation_get_sender (invocation);
   GDBusMessage *message = g_dbus_method_invocation_get_message (invocation);
   gboolean interactive = (g_dbus_message_get_flags (message) & G_DBUS_MESSAGE_FLAGS_ALLOW_INTERACTIVE_AUTHORIZATION) != 0;
-  const char *action = method != NULL ? g_dbus_annotation_info_lookup (method->annotations, ANNOTATION) : NULL;
   g_autoptr (GError) error = NULL;
   gboolean allowed = FALSE;
 
@@ -125,6 +122,61 @@ on_authorize (GDBusInterfaceSkeleton *interface, GDBusMethodInvocation *invocati
       g_dbus_method_invocation_get_method_name (invocation), action != NULL ? action : "(none is defined)",
       error != NULL ? ", and asking for it failed: " : "", error != NULL ? error->message : "");
   return FALSE;
+}
+
+static const char *
+action_of (GDBusMethodInvocation *invocation)
+{
+  const GDBusMethodInfo *method = g_dbus_method_invocation_get_method_info (invocation);
+
+  return method != NULL ? g_dbus_annotation_info_lookup (method->annotations, ANNOTATION) : NULL;
+}
+
+static gboolean
+on_authorize (GDBusInterfaceSkeleton *interface, GDBusMethodInvocation *invocation, gpointer data)
+{
+  return is_allowed (data, invocation, action_of (invocation));
+}
+
+/* ---- jobs ---- */
+
+typedef struct
+{
+  GwBouncer *bouncer;
+  char *starter;
+  char *action;
+} JobRule;
+
+static void
+job_rule_free (gpointer data, GClosure *closure)
+{
+  JobRule *rule = data;
+
+  g_object_unref (rule->bouncer);
+  g_free (rule->starter);
+  g_free (rule->action);
+  g_free (rule);
+}
+
+/* A unique name is never given out twice: who has it is the starter. */
+static gboolean
+on_authorize_job (GDBusInterfaceSkeleton *interface, GDBusMethodInvocation *invocation, gpointer data)
+{
+  const JobRule *rule = data;
+
+  return g_strcmp0 (g_dbus_method_invocation_get_sender (invocation), rule->starter) == 0
+         || is_allowed (rule->bouncer, invocation, rule->action);
+}
+
+void
+gw_bouncer_guard_job (GwBouncer *self, GDBusInterfaceSkeleton *interface, GDBusMethodInvocation *started_by)
+{
+  JobRule *rule = g_new0 (JobRule, 1);
+
+  rule->bouncer = g_object_ref (self);
+  rule->starter = g_strdup (g_dbus_method_invocation_get_sender (started_by));
+  rule->action = g_strdup (action_of (started_by));
+  g_signal_connect_data (interface, "g-authorize-method", G_CALLBACK (on_authorize_job), rule, job_rule_free, 0);
 }
 
 void

@@ -23,6 +23,11 @@ G_DECLARE_FINAL_TYPE (GwBouncer, gw_bouncer, GW, BOUNCER, GObject)
 GwBouncer *gw_bouncer_new (GwBouncerMode mode, GDBusConnection *connection, GError **error);
 /* Puts the gate in front of every method of @interface; call before it is exported. */
 void gw_bouncer_guard (GwBouncer *self, GDBusInterfaceSkeleton *interface);
+/*
+ * As gw_bouncer_guard(), for the object of a job that the call @started_by starts: its caller may do everything with it, others what
+ * they may start themselves.
+ */
+void gw_bouncer_guard_job (GwBouncer *self, GDBusInterfaceSkeleton *interface, GDBusMethodInvocation *started_by);
 /* TRUE if the name is one of the modes ("polkit", "own-uid"). */
 gboolean gw_bouncer_mode_from_string (const char *name, GwBouncerMode *mode);
 

@@ -170,7 +170,8 @@ throw_out (GwBus *self, GwError code, const char *format, ...)
   self->events->gone (self, error, self->data);
 }
 
-static void
+/* FALSE: the plugin does not take it. */
+static gboolean
 send_message (GwBus *self, GwBusmsgType type, guint32 node, const guint8 *body, gsize len)
 {
   guint8 header[GW_BUSMSG_HEADER_LEN];
@@ -178,13 +179,14 @@ send_message (GwBus *self, GwBusmsgType type, guint32 node, const guint8 *body, 
   struct msghdr message = { .msg_iov = parts, .msg_iovlen = 2 };
 
   if (self->fd < 0)
-    return;
+    return FALSE;
   gw_busmsg_encode_header (header, type, node);
   if (sendmsg (self->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0)
-    return;
+    return TRUE;
   /* Full: the plugin is slow; what was lost is sent again by the layers above. A broken socket is seen by the watch. */
   self->dropped++;
   statistics_changed (self);
+  return FALSE;
 }
 
 static void
@@ -423,8 +425,11 @@ on_hello_late (gpointer data)
 static gboolean
 on_scan (GwDBusBus *skeleton, GDBusMethodInvocation *invocation, GwBus *self)
 {
-  send_message (self, GW_BUSMSG_SCAN, 0, NULL, 0);
-  gw_dbus_bus_complete_scan (skeleton, invocation);
+  if (self->greeted && self->watch != NULL && send_message (self, GW_BUSMSG_SCAN, 0, NULL, 0))
+    gw_dbus_bus_complete_scan (skeleton, invocation);
+  else
+    g_dbus_method_invocation_return_error (invocation, GW_ERROR, GW_ERROR_OFFLINE,
+                                           "the plugin of bus %s takes no messages now: try again, or restart it", self->name);
   return G_DBUS_METHOD_INVOCATION_HANDLED;
 }
 

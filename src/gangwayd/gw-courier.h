@@ -12,6 +12,13 @@ G_BEGIN_DECLS
  * spool on as the broker acknowledges. It has the endpoint's certificate, never its key: signatures are asked of the owner.
  */
 
+/* Answers to commands that wait for room; more are lost. */
+#define GW_COURIER_REPLIES_MAX 32
+/* Reports that the broker refused, but may take later, go again after this. */
+#define GW_COURIER_AGAIN_USEC (30 * G_USEC_PER_SEC)
+/* A connection on which nothing is acknowledged for so long is made anew. */
+#define GW_COURIER_ACK_USEC (30 * G_USEC_PER_SEC)
+
 typedef struct _GwCourier GwCourier;
 
 typedef struct
@@ -25,7 +32,7 @@ typedef struct
 
 typedef struct
 {
-  /* @reason: why not, NULL when online. */
+  /* @reason: why not; when online, what hinders reports all the same, or NULL. */
   void (*online) (gboolean online, const char *reason, gpointer data);
   /* Answer by gw_courier_signed() with the same serial. */
   void (*sign) (guint32 serial, const guint8 *transcript_hash, gsize len, gpointer data);
@@ -38,6 +45,8 @@ GwCourier *gw_courier_new (const GwServices *services,
                            const GwCourierEvents *events,
                            gpointer data,
                            GError **error);
+/* Whether it does what @order asks for; else it is to be replaced by another. */
+gboolean gw_courier_fits (GwCourier *self, const GwCourierOrder *order);
 /* Ends the connection at once. Allowed inside its events. */
 void gw_courier_free (GwCourier *self);
 
@@ -54,12 +63,8 @@ void gw_courier_stop (GwCourier *self);
 void gw_courier_wake (GwCourier *self);
 void gw_courier_signed (GwCourier *self, guint32 serial, const guint8 *signature, gsize len, const GError *error);
 
-/* Publishes an answer to a command, QoS 1, kept nowhere: FALSE if it could not be sent. @topic NULL: the policy's reply topic. */
-gboolean gw_courier_reply (GwCourier *self,
-                           const char *topic,
-                           const guint8 *correlation,
-                           gsize correlation_len,
-                           const char *payload);
+/* Publishes an answer to a command, QoS 1, as soon as there is room. @topic NULL: the policy's reply topic. */
+void gw_courier_reply (GwCourier *self, const char *topic, const guint8 *correlation, gsize correlation_len, const char *payload);
 
 gboolean gw_courier_is_online (GwCourier *self);
 /* "online", "signing", ... and why not, for people. */

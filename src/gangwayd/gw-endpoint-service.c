@@ -23,6 +23,13 @@
 /* Hex digits of the key id in the object path. */
 #define PATH_DIGITS 16
 
+/* A claim that Onboard waits for; finds out by @service whether anybody still does. */
+typedef struct
+{
+  GwEndpointService *service; /* NULL: cancelled, or the endpoint is gone */
+  GwInventory *inventory;
+} Approval;
+
 struct _GwEndpointService
 {
   const GwServices *services;
@@ -39,6 +46,7 @@ struct _GwEndpointService
   GwCommands *commands;
   GwJob *job;
   gulong job_cancel;
+  Approval *approval; /* under way for the job */
 };
 
 static gint64
@@ -96,7 +104,7 @@ show (gpointer data)
                 gw_lifecycle_to_string (record->lifecycle), "presence", gw_presence_to_string (presence), "bus",
                 gw_endpoint_get_bus (endpoint), "address", gw_endpoint_get_address (endpoint), "policy",
                 record->policy != NULL ? record->policy : "", "batch", record->batch != NULL ? record->batch : "",
-                "key-generation", record->generation, "certificate-fingerprint", fingerprint, "certificate-not-after",
+                "key-generation", record->certificate != NULL ? record->generation : 0, "certificate-fingerprint", fingerprint, "certificate-not-after",
                 (guint64) (record->not_after / G_USEC_PER_SEC), "connected", presence == GW_PRESENCE_ONLINE, "puf-health",
                 g_variant_new ("(buu)", puf->ok, puf->fixed, puf->max), NULL);
   if (!gw_timer_is_armed (&self->counters))
@@ -183,11 +191,27 @@ static const GwEndpointListener listener = {
 /* ---- people ask ---- */
 
 static void
+forget_approval (GwEndpointService *self)
+{
+  if (self->approval != NULL)
+    self->approval->service = NULL;
+  self->approval = NULL;
+}
+
+static void
 on_job_cancelled (GCancellable *cancellable, gpointer data)
 {
   GwEndpointService *self = data;
+  g_autoptr (GError) error = NULL;
 
-  gw_endpoint_cancel_run (self->endpoint);
+  if (self->approval == NULL)
+    {
+      gw_endpoint_cancel_run (self->endpoint);
+      return;
+    }
+  forget_approval (self);
+  error = g_error_new_literal (GW_ERROR, GW_ERROR_CANCELLED, "cancelled before it began; the chip may be claimed already");
+  end_job (self, error);
 }
 
 /* Starts the job of a run; NULL with the call answered. */
@@ -202,7 +226,7 @@ start_job (GwEndpointService *self, GDBusMethodInvocation *invocation, const cha
                                              gw_job_get_path (self->job));
       return FALSE;
     }
-  self->job = gw_job_start (self->services->objects, self->services->bouncer, kind, self->path, &error);
+  self->job = gw_job_start (self->services->objects, self->services->bouncer, kind, self->path, invocation, &error);
   if (self->job == NULL)
     {
       g_dbus_method_invocation_take_error (invocation, error);
@@ -215,13 +239,28 @@ start_job (GwEndpointService *self, GDBusMethodInvocation *invocation, const cha
 static void
 on_approved (GObject *source, GAsyncResult *result, gpointer data)
 {
-  GwEndpointService *self = data;
+  g_autofree Approval *approval = data;
+  GwEndpointService *self = approval->service;
   g_autoptr (GError) error = NULL;
+  gboolean done = gw_inventory_approve_finish (approval->inventory, result, &error);
 
-  if (gw_inventory_approve_finish (self->services->inventory, result, &error))
-    gw_endpoint_onboard (self->endpoint, &error);
-  if (error != NULL)
+  if (self == NULL)
+    return;
+  self->approval = NULL;
+  if (!done || !gw_endpoint_onboard (self->endpoint, &error))
     end_job (self, error);
+}
+
+static void
+approve_first (GwEndpointService *self, const char *policy)
+{
+  const GwServices *services = self->services;
+
+  self->approval = g_new0 (Approval, 1);
+  self->approval->service = self;
+  self->approval->inventory = services->inventory;
+  gw_inventory_approve (services->inventory, gw_endpoint_get_record (self->endpoint)->kid, policy,
+                        gw_loop_realtime (services->loop) + services->config->adoption_window, on_approved, self->approval);
 }
 
 static gboolean
@@ -231,26 +270,29 @@ on_onboard (GwDBusEndpoint *skeleton,
             GVariant *options,
             GwEndpointService *self)
 {
-  const GwEndpointRecord *record = gw_endpoint_get_record (self->endpoint);
+  const GwServices *services = self->services;
+  g_autoptr (GwAdmission) admission = NULL;
+  g_autofree char *wanted = g_strdup (policy); /* the call's own goes with its answer */
   g_autoptr (GError) error = NULL;
-  g_autofree char *path = NULL;
 
-  if (!gw_options_check (options, &error, NULL)
-      || (*policy != '\0' && !gw_options_check_policy (self->services->policies, policy, &error))
-      || !gw_endpoint_can_onboard (self->endpoint, *policy != '\0', &error))
+  if (gw_options_check (options, &error, NULL)
+      && (*wanted == '\0' || gw_options_check_policy (services->policies, wanted, &error))
+      && gw_endpoint_can_onboard (self->endpoint, *wanted != '\0', &error))
+    admission
+        = gw_inventory_decide (services->inventory, gw_endpoint_get_record (self->endpoint)->kid, services->policies, &error);
+  if (admission == NULL)
     {
       g_dbus_method_invocation_return_gerror (invocation, error);
       return G_DBUS_METHOD_INVOCATION_HANDLED;
     }
   if (!start_job (self, invocation, "onboard"))
     return G_DBUS_METHOD_INVOCATION_HANDLED;
-  path = g_strdup (gw_job_get_path (self->job));
-  if (*policy != '\0' && g_strcmp0 (policy, record->policy) != 0)
-    gw_inventory_approve (self->services->inventory, record->kid, policy,
-                          gw_loop_realtime (self->services->loop) + self->services->config->adoption_window, on_approved, self);
+  /* The answer goes first: a caller must know the job before it can hear of its end. */
+  gw_dbus_endpoint_complete_onboard (skeleton, invocation, gw_job_get_path (self->job));
+  if (*wanted != '\0' && (!admission->claimed || g_strcmp0 (wanted, admission->policy) != 0))
+    approve_first (self, wanted);
   else if (!gw_endpoint_onboard (self->endpoint, &error))
     end_job (self, error);
-  gw_dbus_endpoint_complete_onboard (skeleton, invocation, path);
   return G_DBUS_METHOD_INVOCATION_HANDLED;
 }
 
@@ -258,19 +300,17 @@ static gboolean
 renew (GwEndpointService *self, GDBusMethodInvocation *invocation, GVariant *options, gboolean rekey)
 {
   g_autoptr (GError) error = NULL;
-  g_autofree char *path = NULL;
 
-  if (!gw_options_check (options, &error, NULL))
+  if (!gw_options_check (options, &error, NULL) || !gw_endpoint_can_renew (self->endpoint, &error))
     {
       g_dbus_method_invocation_return_gerror (invocation, error);
       return G_DBUS_METHOD_INVOCATION_HANDLED;
     }
   if (!start_job (self, invocation, rekey ? "rekey" : "renew"))
     return G_DBUS_METHOD_INVOCATION_HANDLED;
-  path = g_strdup (gw_job_get_path (self->job));
+  g_dbus_method_invocation_return_value (invocation, g_variant_new ("(o)", gw_job_get_path (self->job)));
   if (!gw_endpoint_renew (self->endpoint, rekey, &error))
     end_job (self, error);
-  g_dbus_method_invocation_return_value (invocation, g_variant_new ("(o)", path));
   return G_DBUS_METHOD_INVOCATION_HANDLED;
 }
 
@@ -312,10 +352,50 @@ on_revoke (GwDBusEndpoint *skeleton, GDBusMethodInvocation *invocation, const ch
   return decide (self, invocation, reason, gw_endpoint_revoke);
 }
 
+/* Its claim goes first: where that fails nothing has changed, and the caller may try again. */
+typedef struct
+{
+  const GwServices *services;
+  GwRoster *roster;
+  GDBusMethodInvocation *invocation;
+  char *reason;
+  guint8 kid[GW_KEY_ID_LEN];
+} Decommission;
+
+static void
+on_withdrawn (GObject *source, GAsyncResult *result, gpointer data)
+{
+  g_autofree Decommission *work = data;
+  g_autofree char *reason = work->reason;
+  g_autoptr (GError) error = NULL;
+  GwEndpoint *endpoint = gw_roster_lookup (work->roster, work->kid);
+
+  if (gw_inventory_withdraw_finish (work->services->inventory, result, &error)
+      && (endpoint == NULL || gw_endpoint_decommission (endpoint, reason, &error)))
+    g_dbus_method_invocation_return_value (work->invocation, NULL);
+  else
+    g_dbus_method_invocation_return_gerror (work->invocation, error);
+}
+
 static gboolean
 on_decommission (GwDBusEndpoint *skeleton, GDBusMethodInvocation *invocation, const char *reason, GwEndpointService *self)
 {
-  return decide (self, invocation, reason, gw_endpoint_decommission);
+  g_autoptr (GError) error = NULL;
+  Decommission *work;
+
+  if (!gw_options_check_text (reason, GW_ENDPOINT_REASON_MAX, "reason", &error))
+    {
+      g_dbus_method_invocation_return_gerror (invocation, error);
+      return G_DBUS_METHOD_INVOCATION_HANDLED;
+    }
+  work = g_new0 (Decommission, 1);
+  work->services = self->services;
+  work->roster = self->roster;
+  work->invocation = invocation;
+  work->reason = g_strdup (reason);
+  memcpy (work->kid, gw_endpoint_get_record (self->endpoint)->kid, sizeof work->kid);
+  gw_inventory_withdraw (self->services->inventory, work->kid, on_withdrawn, work);
+  return G_DBUS_METHOD_INVOCATION_HANDLED;
 }
 
 static gboolean
@@ -390,7 +470,7 @@ choose_path (GwEndpointService *self)
 
   for (int digits = PATH_DIGITS;; digits++)
     {
-      g_autofree char *path = g_strdup_printf (GW_OBJECT_ROOT "/endpoint/_%.*s", digits, id);
+      g_autofree char *path = g_strdup_printf (GW_ENDPOINT_PATH_PREFIX "%.*s", digits, id);
       g_autoptr (GDBusObject) other = g_dbus_object_manager_get_object (manager, path);
 
       if (other == NULL || digits >= (int) GW_KEY_ID_TEXT_LEN)
@@ -431,6 +511,7 @@ gw_endpoint_service_free (GwEndpointService *self)
   gw_endpoint_set_listener (self->endpoint, NULL, NULL);
   gw_step_cancel (&self->show);
   gw_timer_disarm (&self->counters);
+  forget_approval (self);
   if (self->job != NULL)
     {
       g_autoptr (GError) error = g_error_new_literal (GW_ERROR, GW_ERROR_CANCELLED, "the agent stops, or has forgotten the endpoint");

@@ -172,11 +172,18 @@ on_session_ended (GwSession *session, const GError *error, gpointer data)
     return;
   self->record->last_seen = gw_loop_realtime (self->services->loop);
   forget_session (self);
-  gw_endpoint_save (self);
   if (self->courier != NULL)
     gw_courier_drain (self->courier);
   gw_endpoint_presence_event (self, GW_PRESENCE_EVENT_SESSION_END);
   gw_endpoint_settle (self, error);
+  /* What hindered it in this session is over; what keeps it out anyway says so again. */
+  if (self->record->lifecycle == GW_LIFECYCLE_ENROLLED || self->record->lifecycle == GW_LIFECYCLE_VERIFIED)
+    {
+      if (!self->record->cloned)
+        gw_endpoint_set_reason (self, "", "");
+      gw_onboarding_consider (self);
+    }
+  gw_endpoint_save (self);
 }
 
 static const GwSessionUser session_user = {
@@ -337,14 +344,23 @@ gw_endpoint_set_cloned (GwEndpoint *self, const char *reason)
 }
 
 gboolean
+gw_endpoint_can_approve (GwEndpoint *self, GError **error)
+{
+  GwLifecycle lifecycle = self->record->lifecycle, next;
+
+  if (gw_lifecycle_next (lifecycle, GW_LIFECYCLE_EVENT_REJECT, &next))
+    return TRUE;
+  g_set_error (error, GW_ERROR, lifecycle == GW_LIFECYCLE_REVOKED ? GW_ERROR_REVOKED : GW_ERROR_BAD_STATE,
+               "the endpoint is %s, which is for good: replace the device", gw_lifecycle_to_string (lifecycle));
+  return FALSE;
+}
+
+gboolean
 gw_endpoint_approve (GwEndpoint *self, GError **error)
 {
-  if (!gw_endpoint_lifecycle_event (self, GW_LIFECYCLE_EVENT_REJECT))
-    {
-      g_set_error (error, GW_ERROR, GW_ERROR_REVOKED, "the endpoint is %s, which is for good",
-                   gw_lifecycle_to_string (self->record->lifecycle));
-      return FALSE;
-    }
+  if (!gw_endpoint_can_approve (self, error))
+    return FALSE;
+  gw_endpoint_lifecycle_event (self, GW_LIFECYCLE_EVENT_REJECT);
   self->record->held = FALSE;
   self->record->cloned = FALSE;
   gw_endpoint_set_reason (self, "", "");
@@ -406,28 +422,38 @@ gw_endpoint_onboard (GwEndpoint *self, GError **error)
 }
 
 gboolean
+gw_endpoint_can_renew (GwEndpoint *self, GError **error)
+{
+  const GwEndpointRecord *record = self->record;
+
+  if (record->lifecycle != GW_LIFECYCLE_ENROLLED || record->cloned || record->held)
+    g_set_error (error, GW_ERROR, GW_ERROR_BAD_STATE, "the endpoint is %s: only an enrolled one has a certificate to renew",
+                 gw_endpoint_get_state (self));
+  else if (self->session == NULL || !self->surveyed)
+    g_set_error_literal (error, GW_ERROR, GW_ERROR_OFFLINE, "the endpoint has no proven session: plug it in first");
+  else if (self->run_wanted || self->enrolment != NULL)
+    g_set_error_literal (error, GW_ERROR, GW_ERROR_BUSY, "a job works on this endpoint already: wait for it or cancel it");
+  else if (!gw_onboarding_is_ours (self))
+    g_set_error (error, GW_ERROR, GW_ERROR_NOT_TRUSTED, "%s: %s",
+                 *self->reason != '\0' ? self->reason : "the endpoint is not this gateway's",
+                 *self->remedy != '\0' ? self->remedy : "take it on board first");
+  else
+    return TRUE;
+  return FALSE;
+}
+
+gboolean
 gw_endpoint_renew (GwEndpoint *self, gboolean rekey, GError **error)
 {
   guint8 other = self->record->slot == 1 ? 2 : 1;
 
-  if (self->record->lifecycle != GW_LIFECYCLE_ENROLLED || gw_onboarding_is_barred (self))
-    {
-      g_set_error (error, GW_ERROR, GW_ERROR_BAD_STATE, "the endpoint is %s: only an enrolled one has a certificate to renew",
-                   gw_endpoint_get_state (self));
-      return FALSE;
-    }
-  if (self->session == NULL || !self->surveyed)
-    {
-      g_set_error_literal (error, GW_ERROR, GW_ERROR_OFFLINE, "the endpoint has no proven session: plug it in first");
-      return FALSE;
-    }
-  if (self->run_wanted || self->enrolment != NULL)
-    {
-      g_set_error_literal (error, GW_ERROR, GW_ERROR_BUSY, "a job works on this endpoint already: wait for it or cancel it");
-      return FALSE;
-    }
+  if (!gw_endpoint_can_renew (self, error))
+    return FALSE;
   self->run_wanted = TRUE;
-  gw_onboarding_enrol (self, rekey ? other : self->record->slot, self->record->generation + (rekey ? 1 : 0), NULL);
+  if (rekey)
+    gw_onboarding_enrol (self, other, MAX (self->record->generation, (guint32) self->generation) + 1, NULL);
+  else
+    gw_onboarding_enrol (self, self->record->slot, self->record->generation, NULL);
   return TRUE;
 }
 
@@ -442,16 +468,18 @@ drop_certificate (GwEndpoint *self)
 static gboolean
 decide (GwEndpoint *self, GwLifecycleEvent event, const char *reason, const char *remedy, GError **error)
 {
-  g_autofree char *old_reason = g_strdup (self->reason), *old_remedy = g_strdup (self->remedy);
+  GwLifecycle next;
 
-  gw_endpoint_set_reason (self, reason, remedy);
-  if (!gw_endpoint_lifecycle_event (self, event))
+  if (!gw_lifecycle_next (self->record->lifecycle, event, &next))
     {
       g_set_error (error, GW_ERROR, GW_ERROR_BAD_STATE, "the endpoint is %s: that cannot be changed any more",
                    gw_lifecycle_to_string (self->record->lifecycle));
-      gw_endpoint_set_reason (self, old_reason, old_remedy);
       return FALSE;
     }
+  /* A person's word is kept, also about a chip of no manifest. */
+  self->stored = TRUE;
+  gw_endpoint_set_reason (self, reason, remedy);
+  gw_endpoint_lifecycle_event (self, event);
   gw_endpoint_save (self);
   gw_endpoint_changed (self);
   gw_onboarding_consider (self);
@@ -496,6 +524,8 @@ gboolean
 gw_endpoint_decommission (GwEndpoint *self, const char *reason, GError **error)
 {
   drop_certificate (self);
+  g_clear_pointer (&self->record->policy, g_free);
+  g_clear_pointer (&self->record->batch, g_free);
   if (!decide (self, GW_LIFECYCLE_EVENT_DECOMMISSION, reason, "", error))
     return FALSE;
   give_up_spool (self);
@@ -506,15 +536,21 @@ void
 gw_endpoint_set_name (GwEndpoint *self, const char *name)
 {
   gw_endpoint_replace_string (&self->record->name, name);
+  self->stored = TRUE;
   gw_endpoint_save (self);
   gw_endpoint_changed (self);
+  gw_onboarding_consider (self); /* topics may hold the name */
 }
 
 void
 gw_endpoint_cancel_run (GwEndpoint *self)
 {
+  if (!self->run_wanted)
+    return;
   if (self->enrolment != NULL)
     gw_enrolment_cancel (g_steal_pointer (&self->enrolment));
+  if (self->record->lifecycle != GW_LIFECYCLE_ENROLLED)
+    gw_endpoint_set_reason (self, "its onboarding was cancelled", "`gangwayctl onboard` takes it up again");
   gw_endpoint_settle_error (self, GW_ERROR_CANCELLED, "cancelled; the endpoint goes on by itself at the next occasion");
 }
 
@@ -524,6 +560,12 @@ const GwEndpointRecord *
 gw_endpoint_get_record (GwEndpoint *self)
 {
   return self->record;
+}
+
+gboolean
+gw_endpoint_is_stored (GwEndpoint *self)
+{
+  return self->stored;
 }
 
 const char *

@@ -75,6 +75,8 @@ GwSession *gw_endpoint_get_session (GwEndpoint *self);
 
 /* Two living chips have proven its key: its connection is closed until somebody decides. */
 void gw_endpoint_set_cloned (GwEndpoint *self, const char *reason);
+/* GW_ERROR_REVOKED or BAD_STATE where its life here is over. */
+gboolean gw_endpoint_can_approve (GwEndpoint *self, GError **error);
 /* A person has decided: no alarm, no hold; considers again. */
 gboolean gw_endpoint_approve (GwEndpoint *self, GError **error);
 /* Inventory, policies or time have changed. */
@@ -86,6 +88,8 @@ void gw_endpoint_reconsider (GwEndpoint *self);
 gboolean gw_endpoint_can_onboard (GwEndpoint *self, gboolean claimed, GError **error);
 /* Tries at once what it waits for; `settled` follows. */
 gboolean gw_endpoint_onboard (GwEndpoint *self, GError **error);
+/* GW_ERROR_BAD_STATE, OFFLINE, BUSY, or NOT_TRUSTED: it is not ours, or contradicts itself. */
+gboolean gw_endpoint_can_renew (GwEndpoint *self, GError **error);
 gboolean gw_endpoint_renew (GwEndpoint *self, gboolean rekey, GError **error);
 gboolean gw_endpoint_quarantine (GwEndpoint *self, const char *reason, GError **error);
 gboolean gw_endpoint_revoke (GwEndpoint *self, const char *reason, GError **error);
@@ -98,6 +102,8 @@ void gw_endpoint_cancel_run (GwEndpoint *self);
 /* ---- what it is ---- */
 
 const GwEndpointRecord *gw_endpoint_get_record (GwEndpoint *self);
+/* Its record is kept over restarts: it stands in a manifest, or a person has decided about it. */
+gboolean gw_endpoint_is_stored (GwEndpoint *self);
 /* Key id in hex. */
 const char *gw_endpoint_get_id (GwEndpoint *self);
 /* Set by a person, or the serial number. */

@@ -459,6 +459,17 @@ gw_inventory_db_approve (GwInventoryDb *self,
   return gw_sqlite_finish (self->sql, stmt, error);
 }
 
+gboolean
+gw_inventory_db_remove_claim (GwInventoryDb *self, const guint8 kid[GW_KEY_ID_LEN], GError **error)
+{
+  sqlite3_stmt *stmt = gw_sqlite_prepare (self->sql, "DELETE FROM claim WHERE key_id = ?1", error);
+
+  if (!stmt)
+    return FALSE;
+  gw_sqlite_bind_blob (self->sql, stmt, 1, kid, GW_KEY_ID_LEN);
+  return gw_sqlite_finish (self->sql, stmt, error);
+}
+
 int
 gw_inventory_db_remove_batch (GwInventoryDb *self, const char *name, GError **error)
 {

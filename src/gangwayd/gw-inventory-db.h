@@ -103,5 +103,8 @@ int gw_inventory_db_add_claim (GwInventoryDb *self, const guint8 kid[GW_KEY_ID_L
 gboolean gw_inventory_db_approve (GwInventoryDb *self, const guint8 kid[GW_KEY_ID_LEN], const char *policy,
                                   gint64 adopt_until, GError **error);
 
+/* Also where there is none. */
+gboolean gw_inventory_db_remove_claim (GwInventoryDb *self, const guint8 kid[GW_KEY_ID_LEN], GError **error);
+
 /* 1 = removed with its claims, 0 = not there. */
 int gw_inventory_db_remove_batch (GwInventoryDb *self, const char *name, GError **error);

@@ -156,7 +156,8 @@ on_import_manifest (GwDBusInventory *skeleton,
   GwJob *job;
   Work *work;
 
-  if (!gw_options_check (options, &error, "name", "s", &name, "report", "h", &report_index, NULL) || !may_start (self, &error))
+  if (!gw_options_check (options, &error, "name", "s", &name, "report", "h", &report_index, NULL)
+      || (name != NULL && !gw_options_check_text (name, GW_INVENTORY_NAME_MAX, "name", &error)) || !may_start (self, &error))
     return fail_call (invocation, error);
   content_fd = gw_options_take_fd (fds, g_variant_get_handle (manifest), GW_OPTIONS_FD_READ, "manifest", &error);
   if (content_fd >= 0)
@@ -165,9 +166,10 @@ on_import_manifest (GwDBusInventory *skeleton,
     report_fd = gw_options_take_fd (fds, report_index, GW_OPTIONS_FD_WRITE, "report", &error);
   if (error != NULL)
     return fail_call (invocation, error);
-  job = gw_job_start (self->services->objects, self->services->bouncer, "import-manifest", NULL, &error);
+  job = gw_job_start (self->services->objects, self->services->bouncer, "import-manifest", NULL, invocation, &error);
   if (job == NULL)
     return fail_call (invocation, error);
+  gw_job_end_with_starter (job, self->services->connection);
   work = work_new (self, job);
   gw_dbus_inventory_complete_import_manifest (skeleton, invocation, NULL, gw_job_get_path (job));
   gw_inventory_import_manifest (self->services->inventory, content_fd, signature_fd, report_fd, name, on_progress, work,
@@ -244,9 +246,10 @@ on_add_batch (GwDBusInventory *skeleton,
     report_fd = gw_options_take_fd (fds, report_index, GW_OPTIONS_FD_WRITE, "report", &error);
   if (error != NULL)
     return fail_call (invocation, error);
-  job = gw_job_start (self->services->objects, self->services->bouncer, "add-batch", NULL, &error);
+  job = gw_job_start (self->services->objects, self->services->bouncer, "add-batch", NULL, invocation, &error);
   if (job == NULL)
     return fail_call (invocation, error);
+  gw_job_end_with_starter (job, self->services->connection);
   work = work_new (self, job);
   work->dry_run = dry_run;
   gw_dbus_inventory_complete_add_batch (skeleton, invocation, NULL, gw_job_get_path (job));
@@ -401,6 +404,29 @@ on_claimed (GObject *source, GAsyncResult *res, gpointer data)
   work_free (work);
 }
 
+/* Looked at before anything is changed; @claim: the policy that is to claim the chip. */
+static gboolean
+may_approve (GwInventoryService *self, const guint8 *kid, const char *policy, char **claim, GError **error)
+{
+  GwEndpoint *endpoint = gw_roster_lookup (self->roster, kid);
+  g_autoptr (GwAdmission) admission = NULL;
+
+  if (endpoint != NULL && !gw_roster_can_approve (self->roster, endpoint, error))
+    return FALSE;
+  admission = gw_inventory_decide (self->services->inventory, kid, self->services->policies, error);
+  if (admission == NULL)
+    return FALSE;
+  *claim = g_strdup (*policy != '\0' ? policy : admission->policy);
+  if (!admission->in_manifest)
+    g_set_error (error, GW_ERROR, GW_ERROR_NOT_TRUSTED, "%s: %s", admission->reason, admission->remedy);
+  else if (*claim == NULL)
+    g_set_error_literal (error, GW_ERROR, GW_ERROR_UNCLAIMED,
+                         "no batch claims this chip: name a policy, as in `gangwayctl approve ID --policy NAME`");
+  else
+    return TRUE;
+  return FALSE;
+}
+
 static gboolean
 on_approve (GwDBusInventory *skeleton,
             GDBusMethodInvocation *invocation,
@@ -409,8 +435,7 @@ on_approve (GwDBusInventory *skeleton,
             GVariant *options,
             GwInventoryService *self)
 {
-  g_autoptr (GwAdmission) admission = NULL;
-  const char *claim = policy;
+  g_autofree char *claim = NULL;
   guint8 kid[GW_KEY_ID_LEN];
   GError *error = NULL;
   Work *work;
@@ -426,17 +451,8 @@ on_approve (GwDBusInventory *skeleton,
         return fail_call (invocation, error);
       memcpy (kid, gw_endpoint_get_record (endpoint)->kid, sizeof kid);
     }
-  admission = gw_inventory_decide (self->services->inventory, kid, self->services->policies, &error);
-  if (admission == NULL)
+  if (!may_approve (self, kid, policy, &claim, &error))
     return fail_call (invocation, error);
-  if (*claim == '\0')
-    claim = admission->policy;
-  if (claim == NULL)
-    {
-      g_set_error_literal (&error, GW_ERROR, GW_ERROR_UNCLAIMED,
-                           "no batch claims this chip: name a policy, as in `gangwayctl approve ID --policy NAME`");
-      return fail_call (invocation, error);
-    }
   /* Also where a claim stands: it opens the window for first use anew. */
   work = work_new (self, NULL);
   work->invocation = invocation;

@@ -244,6 +244,13 @@ gw_inventory_open (const char *state_dir, const char *trust_dir, char **damage, 
 }
 
 void
+gw_inventory_set_trust_dir (GwInventory *self, const char *trust_dir)
+{
+  g_free (self->trust_dir);
+  self->trust_dir = g_strdup (trust_dir);
+}
+
+void
 gw_inventory_free (GwInventory *self)
 {
   if (!self)
@@ -589,6 +596,29 @@ gw_inventory_remove_batch (GwInventory *self, const char *name, GAsyncReadyCallb
 
 gboolean
 gw_inventory_remove_batch_finish (GwInventory *self, GAsyncResult *res, GError **error)
+{
+  return finish_change (res, error);
+}
+
+static gboolean
+run_withdraw (Change *self, GwInventoryDb *db, GError **error)
+{
+  return gw_batch_withdraw (db, self->kid, error);
+}
+
+void
+gw_inventory_withdraw (GwInventory *self, const guint8 kid[GW_KEY_ID_LEN], GAsyncReadyCallback callback, gpointer data)
+{
+  GTask *task = new_change (self, gw_inventory_withdraw, NULL, callback, data);
+  Change *change = g_task_get_task_data (task);
+
+  change->run = run_withdraw;
+  memcpy (change->kid, kid, GW_KEY_ID_LEN);
+  push_change (self, task);
+}
+
+gboolean
+gw_inventory_withdraw_finish (GwInventory *self, GAsyncResult *res, GError **error)
 {
   return finish_change (res, error);
 }

@@ -20,6 +20,8 @@ typedef struct _GwInventory GwInventory;
 
 /* damage: as gw_db_open. trust_dir: folder of PEM files of manifest signers' roots, read at each import. */
 GwInventory *gw_inventory_open (const char *state_dir, const char *trust_dir, char **damage, GError **error);
+/* For the imports that begin after this. */
+void gw_inventory_set_trust_dir (GwInventory *self, const char *trust_dir);
 
 /* Waits for a change that is running (cancelled first). */
 void gw_inventory_free (GwInventory *self);
@@ -162,6 +164,10 @@ gboolean gw_inventory_add_batch_finish (GwInventory *self, GAsyncResult *res, Gw
 /* Withdraw a batch and its claims; what is enrolled already is left alone. NOT_FOUND. */
 void gw_inventory_remove_batch (GwInventory *self, const char *name, GAsyncReadyCallback callback, gpointer data);
 gboolean gw_inventory_remove_batch_finish (GwInventory *self, GAsyncResult *res, GError **error);
+
+/* Withdraw whatever claims one chip. */
+void gw_inventory_withdraw (GwInventory *self, const guint8 kid[GW_KEY_ID_LEN], GAsyncReadyCallback callback, gpointer data);
+gboolean gw_inventory_withdraw_finish (GwInventory *self, GAsyncResult *res, GError **error);
 
 /* Claim one chip for a policy, or change the policy and window of its claim. NOT_TRUSTED if it is in no manifest. */
 void gw_inventory_approve (GwInventory *self, const guint8 kid[GW_KEY_ID_LEN], const char *policy,

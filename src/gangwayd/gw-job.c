@@ -19,6 +19,8 @@ struct _GwJob
   GwDBusJob *skeleton;
   GCancellable *cancellable;
   char *path;
+  char *starter;
+  guint starter_watch;
   guint linger;
   gboolean running;
 };
@@ -27,6 +29,7 @@ G_DEFINE_FINAL_TYPE (GwJob, gw_job, G_TYPE_OBJECT)
 
 static guint job_serial;
 static guint job_count;
+static GQueue ended = G_QUEUE_INIT; /* those that linger, oldest first */
 
 static void
 gw_job_dispose (GObject *object)
@@ -34,6 +37,8 @@ gw_job_dispose (GObject *object)
   GwJob *self = GW_JOB (object);
 
   g_clear_handle_id (&self->linger, g_source_remove);
+  g_clear_handle_id (&self->starter_watch, g_bus_unwatch_name);
+  g_queue_remove (&ended, self);
   if (self->path != NULL && self->manager != NULL)
     {
       g_dbus_object_manager_server_unexport (self->manager, self->path);
@@ -51,6 +56,7 @@ gw_job_finalize (GObject *object)
   GwJob *self = GW_JOB (object);
 
   g_free (self->path);
+  g_free (self->starter);
   G_OBJECT_CLASS (gw_job_parent_class)->finalize (object);
 }
 
@@ -81,22 +87,54 @@ on_cancel (GwDBusJob *skeleton, GDBusMethodInvocation *invocation, GwJob *self)
   return G_DBUS_METHOD_INVOCATION_HANDLED;
 }
 
+static void
+forget (GwJob *self)
+{
+  self->linger = 0;
+  g_object_run_dispose (G_OBJECT (self));
+  g_object_unref (self);
+}
+
+static gboolean
+on_lingered (gpointer data)
+{
+  forget (data);
+  return G_SOURCE_REMOVE;
+}
+
+/* Room for one more: what has ended makes way before anybody is refused. */
+static gboolean
+make_room (GError **error)
+{
+  GwJob *oldest;
+
+  if (job_count < GW_JOB_MAX)
+    return TRUE;
+  oldest = g_queue_peek_head (&ended);
+  if (oldest == NULL)
+    {
+      g_set_error (error, GW_ERROR, GW_ERROR_LIMIT, "%u jobs are under way: wait until one has ended", job_count);
+      return FALSE;
+    }
+  g_source_remove (oldest->linger);
+  forget (oldest);
+  return TRUE;
+}
+
 GwJob *
 gw_job_start (GDBusObjectManagerServer *manager,
               GwBouncer *bouncer,
               const char *kind,
               const char *object,
+              GDBusMethodInvocation *invocation,
               GError **error)
 {
   g_autoptr (GwDBusObjectSkeleton) exported = NULL;
   const char *objects[] = { object, NULL };
   GwJob *self;
 
-  if (job_count >= GW_JOB_MAX)
-    {
-      g_set_error (error, GW_ERROR, GW_ERROR_LIMIT, "%u jobs are there already: wait until some have ended", job_count);
-      return NULL;
-    }
+  if (!make_room (error))
+    return NULL;
   self = g_object_new (GW_TYPE_JOB, NULL);
   self->running = TRUE;
   self->manager = g_object_ref (manager);
@@ -105,7 +143,8 @@ gw_job_start (GDBusObjectManagerServer *manager,
   g_object_set (self->skeleton, "kind", kind, "objects", objects, "state", "running", "progress", 0.0, "stage", "starting",
                 "started-at", (guint64) (g_get_real_time () / G_USEC_PER_SEC), "error", g_variant_new ("(ss)", "", ""), "result",
                 g_variant_new ("a{sv}", NULL), NULL);
-  gw_bouncer_guard (bouncer, G_DBUS_INTERFACE_SKELETON (self->skeleton));
+  self->starter = g_strdup (g_dbus_method_invocation_get_sender (invocation));
+  gw_bouncer_guard_job (bouncer, G_DBUS_INTERFACE_SKELETON (self->skeleton), invocation);
   g_signal_connect_object (self->skeleton, "handle-cancel", G_CALLBACK (on_cancel), self, 0);
   exported = gw_dbus_object_skeleton_new (self->path);
   gw_dbus_object_skeleton_set_job (exported, self->skeleton);
@@ -141,21 +180,27 @@ gw_job_set_stage (GwJob *self, double progress, const char *stage)
   gw_dbus_job_set_stage (self->skeleton, stage);
 }
 
-static gboolean
-on_lingered (gpointer data)
+static void
+on_starter_vanished (GDBusConnection *connection, const char *name, gpointer data)
 {
   GwJob *self = data;
 
-  self->linger = 0;
-  g_object_run_dispose (G_OBJECT (self));
-  g_object_unref (self);
-  return G_SOURCE_REMOVE;
+  if (self->running)
+    g_cancellable_cancel (self->cancellable);
+}
+
+void
+gw_job_end_with_starter (GwJob *self, GDBusConnection *connection)
+{
+  self->starter_watch = g_bus_watch_name_on_connection (connection, self->starter, G_BUS_NAME_WATCHER_FLAGS_NONE, NULL,
+                                                        on_starter_vanished, self, NULL);
 }
 
 static void
 finish (GwJob *self, const char *state, const char *name, const char *message, GVariant *result)
 {
   self->running = FALSE;
+  g_clear_handle_id (&self->starter_watch, g_bus_unwatch_name);
   gw_dbus_job_set_state (self->skeleton, state);
   gw_dbus_job_set_error (self->skeleton, g_variant_new ("(ss)", name, message));
   if (result != NULL)
@@ -164,6 +209,7 @@ finish (GwJob *self, const char *state, const char *name, const char *message, G
   g_dbus_interface_skeleton_flush (G_DBUS_INTERFACE_SKELETON (self->skeleton));
   gw_dbus_job_emit_completed (self->skeleton, *name == '\0', name, message);
   self->linger = g_timeout_add_seconds (GW_JOB_LINGER_USEC / G_USEC_PER_SEC, on_lingered, self);
+  g_queue_push_tail (&ended, self);
 }
 
 void

@@ -593,6 +593,12 @@ gw_mqtt_publish (GwMqtt *self,
   return check (rc, "publish", error);
 }
 
+const char *
+gw_mqtt_reason_text (int reason)
+{
+  return mosquitto_reason_string (reason);
+}
+
 gboolean
 gw_mqtt_is_congested (GwMqtt *self)
 {

@@ -114,6 +114,8 @@ gboolean gw_mqtt_publish (GwMqtt *self,
                           const GwMqttProps *props,
                           int *mid,
                           GError **error);
+/** A reason code of MQTT 5 in words. */
+const char *gw_mqtt_reason_text (int reason);
 /** Octets wait to be written: the peer is slow. */
 gboolean gw_mqtt_is_congested (GwMqtt *self);
 /** Sends DISCONNECT; `closed` with NULL comes from the loop. */

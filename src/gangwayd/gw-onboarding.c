@@ -61,7 +61,8 @@ on_courier_online (gboolean online, const char *reason, gpointer data)
   if (online)
     {
       gw_endpoint_presence_event (self, GW_PRESENCE_EVENT_CONNECT);
-      gw_endpoint_set_reason (self, "", "");
+      gw_endpoint_set_reason (self, reason != NULL ? reason : "",
+                              reason != NULL ? "its reports are kept and tried again; look at the broker's log and access list" : "");
       gw_endpoint_settle (self, NULL);
       return;
     }
@@ -175,6 +176,13 @@ connect_uplink (GwEndpoint *self, GwPolicy *policy)
 {
   g_autoptr (GError) error = NULL;
   gint64 until = certificate_renew_at (self->record->certificate) - gw_loop_realtime (self->services->loop);
+  GwCourierOrder order = {
+    .kid = self->record->kid,
+    .id = self->id,
+    .policy = policy,
+    .vars = { self->id, self->serial_number, self->model, gw_endpoint_get_name (self) },
+    .certificate = self->record->certificate,
+  };
 
   if (!self->told_ready && self->listener != NULL)
     {
@@ -182,18 +190,11 @@ connect_uplink (GwEndpoint *self, GwPolicy *policy)
       self->listener->ready (self, self->listener_data);
     }
   gw_timer_arm (&self->renew_timer, CLAMP (until, G_USEC_PER_SEC, RENEW_LOOK_USEC));
+  /* The policy, a name that stands in a topic, or the certificate may have changed. */
+  if (self->courier != NULL && !gw_courier_fits (self->courier, &order))
+    gw_onboarding_drop_courier (self);
   if (self->courier == NULL)
-    {
-      GwCourierOrder order = {
-        .kid = self->record->kid,
-        .id = self->id,
-        .policy = policy,
-        .vars = { self->id, self->serial_number, self->model, gw_endpoint_get_name (self) },
-        .certificate = self->record->certificate,
-      };
-
-      self->courier = gw_courier_new (self->services, &order, &courier_events, self, &error);
-    }
+    self->courier = gw_courier_new (self->services, &order, &courier_events, self, &error);
   if (self->courier == NULL)
     {
       gw_endpoint_set_reason (self, error->message, "correct the policy, then `gangwayctl policies --reload`");
@@ -303,6 +304,13 @@ static const GwEnrolmentEvents enrolment_events = {
   .done = on_enrolment_done,
 };
 
+gboolean
+gw_onboarding_is_ours (GwEndpoint *self)
+{
+  return self->has_owner && !self->contradicts
+         && memcmp (self->owner, gw_ca_get_spki_hash (self->services->ca), sizeof self->owner) == 0;
+}
+
 /* Whether the endpoint is ours, or may become it now; says why not. */
 static gboolean
 may_own (GwEndpoint *self, const GwPolicy *policy, const GwAdmission *admission)
@@ -321,7 +329,9 @@ may_own (GwEndpoint *self, const GwPolicy *policy, const GwAdmission *admission)
               policy->first_use == GW_POLICY_FIRST_USE_WINDOW
                   ? "it has no owner yet, and the time in which this batch takes first owners is over"
                   : "it has no owner yet, and its policy takes none on first use (FirstUse=never)",
-              "approve it: `gangwayctl approve`, then power-cycle the device");
+              policy->first_use == GW_POLICY_FIRST_USE_WINDOW
+                  ? "approve it: `gangwayctl approve` opens that time again for this one"
+                  : "set FirstUse=window in the policy and `gangwayctl reload`, or take a device that has its owner");
   gw_endpoint_settle_error (self, GW_ERROR_NOT_TRUSTED, "%s: %s", self->reason, self->remedy);
   return FALSE;
 }
@@ -385,61 +395,87 @@ keep_out (GwEndpoint *self, GwError code)
   gw_endpoint_settle_error (self, code, "%s%s%s", self->reason, *self->remedy != '\0' ? ": " : "", self->remedy);
 }
 
+static GwError
+verdict_error (GwAdmissionVerdict verdict)
+{
+  switch (verdict)
+    {
+    case GW_ADMISSION_NOT_CLAIMED:
+      return GW_ERROR_UNCLAIMED;
+    case GW_ADMISSION_POLICY_MISSING:
+      return GW_ERROR_NOT_FOUND;
+    case GW_ADMISSION_POLICY_INVALID:
+      return GW_ERROR_INVALID;
+    case GW_ADMISSION_ADMITTED:
+    case GW_ADMISSION_NOT_IN_MANIFEST:
+    default:
+      return GW_ERROR_NOT_TRUSTED;
+    }
+}
+
+/* What claims it now. An enrolled endpoint whose claim was withdrawn keeps its policy: it lives on by it. */
+static void
+take_claim (GwEndpoint *self, const GwAdmission *admission)
+{
+  GwEndpointRecord *record = self->record;
+  const char *policy = admission->policy;
+
+  if (policy == NULL && record->lifecycle == GW_LIFECYCLE_ENROLLED)
+    policy = record->policy;
+  if (g_strcmp0 (record->policy, policy) == 0 && g_strcmp0 (record->batch, admission->batch) == 0)
+    return;
+  gw_endpoint_replace_string (&record->policy, policy);
+  gw_endpoint_replace_string (&record->batch, admission->batch);
+  gw_endpoint_save (self);
+  gw_endpoint_changed (self);
+}
+
 /* The inventory's word; FALSE if the endpoint stays out. */
 static gboolean
 admit (GwEndpoint *self, const GwAdmission *admission)
 {
   if (admission->verdict == GW_ADMISSION_ADMITTED)
     {
-      gboolean moved = g_strcmp0 (self->record->policy, admission->policy) != 0;
-
-      gw_endpoint_replace_string (&self->record->policy, admission->policy);
-      gw_endpoint_replace_string (&self->record->batch, admission->batch);
-      if (moved)
-        {
-          gw_onboarding_drop_courier (self);
-          gw_endpoint_save (self);
-        }
-      if (self->record->lifecycle == GW_LIFECYCLE_QUARANTINED)
+      take_claim (self, admission);
+      /* Whatever kept it out is over; what hinders it on its way it will say. */
+      if (self->courier == NULL && self->enrolment == NULL && !gw_timer_is_armed (&self->retry_timer))
         gw_endpoint_set_reason (self, "", "");
       return gw_endpoint_lifecycle_event (self, GW_LIFECYCLE_EVENT_ADMIT);
     }
   if (self->record->lifecycle != GW_LIFECYCLE_ENROLLED)
     gw_endpoint_set_reason (self, admission->reason, admission->remedy);
   gw_endpoint_lifecycle_event (self, GW_LIFECYCLE_EVENT_REJECT);
+  take_claim (self, admission);
   if (self->record->lifecycle == GW_LIFECYCLE_ENROLLED
       && (admission->verdict == GW_ADMISSION_NOT_CLAIMED || admission->verdict == GW_ADMISSION_NOT_IN_MANIFEST))
     return TRUE; /* its claim was withdrawn after it was enrolled: that does not end it */
   gw_endpoint_set_reason (self, admission->reason, admission->remedy);
-  keep_out (self, admission->verdict == GW_ADMISSION_NOT_CLAIMED ? GW_ERROR_UNCLAIMED : GW_ERROR_NOT_TRUSTED);
+  keep_out (self, verdict_error (admission->verdict));
   return FALSE;
 }
 
-/* States that need no look at the inventory. TRUE: it stays out. */
-gboolean
-gw_onboarding_is_barred (GwEndpoint *self)
+/* The remedies are not stored with the reason: after a restart they are found again. */
+static gboolean
+bar (GwEndpoint *self, GwError code, const char *reason, const char *remedy)
 {
-  switch (self->record->lifecycle)
-    {
-    case GW_LIFECYCLE_REVOKED:
-      keep_out (self, GW_ERROR_REVOKED);
-      return TRUE;
-    case GW_LIFECYCLE_DECOMMISSIONED:
-      keep_out (self, GW_ERROR_BAD_STATE);
-      return TRUE;
-    default:
-      break;
-    }
+  gw_endpoint_set_reason (self, *self->reason != '\0' ? self->reason : reason, remedy);
+  keep_out (self, code);
+  return TRUE;
+}
+
+/* States that need no look at the inventory. TRUE: it stays out. */
+static gboolean
+is_barred (GwEndpoint *self)
+{
+  if (self->record->lifecycle == GW_LIFECYCLE_REVOKED)
+    return bar (self, GW_ERROR_REVOKED, "it is revoked", "revoking is for good; replace the device");
+  if (self->record->lifecycle == GW_LIFECYCLE_DECOMMISSIONED)
+    return bar (self, GW_ERROR_BAD_STATE, "it is decommissioned", "");
   if (self->record->cloned)
-    {
-      keep_out (self, GW_ERROR_CLONED);
-      return TRUE;
-    }
+    return bar (self, GW_ERROR_CLONED, "two living devices have proven the same key: one is a copy",
+                "find and unplug the copy, then `gangwayctl approve` the one that stays");
   if (self->record->held)
-    {
-      keep_out (self, GW_ERROR_BAD_STATE);
-      return TRUE;
-    }
+    return bar (self, GW_ERROR_BAD_STATE, "somebody has quarantined it", "`gangwayctl approve` lets it in again");
   return FALSE;
 }
 
@@ -450,7 +486,7 @@ gw_onboarding_consider (GwEndpoint *self)
   g_autoptr (GwAdmission) admission = NULL;
   GwPolicy *policy;
 
-  if (gw_onboarding_is_barred (self))
+  if (is_barred (self))
     return;
   admission = gw_inventory_decide (self->services->inventory, self->record->kid, self->services->policies, &error);
   if (admission == NULL)

@@ -15,8 +15,8 @@ G_BEGIN_DECLS
 void gw_onboarding_consider (GwEndpoint *endpoint);
 /* The same, as a timer's function. */
 void gw_onboarding_retry (gpointer endpoint);
-/* Whether it stays out whatever the inventory says; if so its connection is closed. */
-gboolean gw_onboarding_is_barred (GwEndpoint *endpoint);
+/* Whether it has this gateway as its owner, and does not contradict itself. */
+gboolean gw_onboarding_is_ours (GwEndpoint *endpoint);
 /* Ends its connection to the broker at once. */
 void gw_onboarding_drop_courier (GwEndpoint *endpoint);
 /* Has it certified for the key of that slot and generation. @admission: the inventory's word, or NULL. */

@@ -15,7 +15,8 @@
 #include "gw-cbor.h"
 #include "gw-error.h"
 
-static void
+/* FALSE: a handle that can name no descriptor. */
+static gboolean
 store (GVariant *value, const char *type, gpointer where)
 {
   switch (*type)
@@ -31,10 +32,11 @@ store (GVariant *value, const char *type, gpointer where)
       break;
     case 'h':
       *(gint32 *) where = g_variant_get_handle (value);
-      break;
+      return *(gint32 *) where >= 0;
     default:
-      g_return_if_reached ();
+      g_return_val_if_reached (FALSE);
     }
+  return TRUE;
 }
 
 gboolean
@@ -70,7 +72,12 @@ gw_options_check (GVariant *options, GError **error, ...)
           g_variant_unref (value);
           return FALSE;
         }
-      store (value, type, where);
+      if (!store (value, type, where))
+        {
+          g_set_error (error, GW_ERROR, GW_ERROR_INVALID, "no descriptor came with the call for the option '%s'", key);
+          g_variant_unref (value);
+          return FALSE;
+        }
     }
   return TRUE;
 }

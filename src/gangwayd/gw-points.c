@@ -410,6 +410,8 @@ on_written (const GwSmpResult *result, GwBytes body, const GError *error, gpoint
 
   if (write->points == NULL)
     ;
+  else if (result->rc == 0 && (g_error_matches (error, GW_ERROR, GW_ERROR_BUSY) || g_error_matches (error, GW_ERROR, GW_ERROR_LIMIT)))
+    end_write (write, NULL, FALSE, error); /* it never went out */
   else if (error != NULL && result->rc == 0)
     {
       /* No answer at all: it may have been done. The next session is asked. */
@@ -468,29 +470,61 @@ ask_status (Write *write, GwSession *session)
                       on_status, write);
 }
 
-/* A number as the point's type, only if nothing is lost. */
+/* The widest whole number that a double can tell from its neighbours: 2^53. */
+#define EXACT_MAX G_GINT64_CONSTANT (9007199254740992)
+
+/* A whole number of any of D-Bus's types; FALSE if it is none, or beyond 64 bits with a sign. */
 static gboolean
-to_number (GVariant *value, double *out)
+to_whole (GVariant *value, gint64 *out)
 {
-  if (g_variant_is_of_type (value, G_VARIANT_TYPE_INT64))
-    *out = (double) g_variant_get_int64 (value);
-  else if (g_variant_is_of_type (value, G_VARIANT_TYPE_UINT64))
-    *out = (double) g_variant_get_uint64 (value);
-  else if (g_variant_is_of_type (value, G_VARIANT_TYPE_INT32))
-    *out = g_variant_get_int32 (value);
-  else if (g_variant_is_of_type (value, G_VARIANT_TYPE_UINT32))
-    *out = g_variant_get_uint32 (value);
-  else if (g_variant_is_of_type (value, G_VARIANT_TYPE_INT16))
-    *out = g_variant_get_int16 (value);
-  else if (g_variant_is_of_type (value, G_VARIANT_TYPE_UINT16))
-    *out = g_variant_get_uint16 (value);
-  else if (g_variant_is_of_type (value, G_VARIANT_TYPE_BYTE))
-    *out = g_variant_get_byte (value);
-  else if (g_variant_is_of_type (value, G_VARIANT_TYPE_DOUBLE))
-    *out = g_variant_get_double (value);
-  else
+  switch (g_variant_classify (value))
+    {
+    case G_VARIANT_CLASS_INT64:
+      *out = g_variant_get_int64 (value);
+      return TRUE;
+    case G_VARIANT_CLASS_UINT64:
+      *out = (gint64) MIN (g_variant_get_uint64 (value), (guint64) G_MAXINT64);
+      return g_variant_get_uint64 (value) <= (guint64) G_MAXINT64;
+    case G_VARIANT_CLASS_INT32:
+      *out = g_variant_get_int32 (value);
+      return TRUE;
+    case G_VARIANT_CLASS_UINT32:
+      *out = g_variant_get_uint32 (value);
+      return TRUE;
+    case G_VARIANT_CLASS_INT16:
+      *out = g_variant_get_int16 (value);
+      return TRUE;
+    case G_VARIANT_CLASS_UINT16:
+      *out = g_variant_get_uint16 (value);
+      return TRUE;
+    case G_VARIANT_CLASS_BYTE:
+      *out = g_variant_get_byte (value);
+      return TRUE;
+    default:
+      return FALSE;
+    }
+}
+
+/* @value as the point's type, only if nothing is lost. */
+static gboolean
+to_number (const GwPoint *point, GVariant *value, GwValue *out)
+{
+  gint64 whole = 0;
+  gboolean is_whole = to_whole (value, &whole);
+  double number;
+
+  if (!is_whole && !g_variant_is_of_type (value, G_VARIANT_TYPE_DOUBLE))
     return FALSE;
-  return TRUE;
+  number = is_whole ? (double) whole : g_variant_get_double (value);
+  if (point->type == GW_VALUE_INT)
+    {
+      if (!is_whole && (!(fabs (number) <= (double) EXACT_MAX) || number != floor (number)))
+        return FALSE;
+      *out = gw_value_int (is_whole ? whole : (gint64) number);
+      return TRUE;
+    }
+  *out = gw_value_float (number);
+  return isfinite (number) && (!is_whole || (whole <= EXACT_MAX && whole >= -EXACT_MAX));
 }
 
 static gboolean
@@ -498,20 +532,19 @@ take_number (const GwPoint *point, GVariant *value, GwValue *out, GError **error
 {
   double number;
 
-  if (!to_number (value, &number) || !isfinite (number)
-      || (point->type == GW_VALUE_INT && (fabs (number) > 9007199254740992.0 || number != floor (number))))
+  if (!to_number (point, value, out))
     {
       g_set_error (error, GW_ERROR, GW_ERROR_INVALID, "point '%s' takes %s", point->name,
                    point->type == GW_VALUE_INT ? "a whole number" : "a number");
       return FALSE;
     }
+  number = point->type == GW_VALUE_INT ? (double) out->i : out->d;
   if ((point->has_low && number < point->low) || (point->has_high && number > point->high))
     {
       g_set_error (error, GW_ERROR, GW_ERROR_INVALID, "%g is outside the limits of point '%s': %g to %g %s", number, point->name,
                    point->has_low ? point->low : -INFINITY, point->has_high ? point->high : INFINITY, point->unit);
       return FALSE;
     }
-  *out = point->type == GW_VALUE_INT ? gw_value_int ((gint64) number) : gw_value_float (number);
   return TRUE;
 }
 

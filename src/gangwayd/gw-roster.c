@@ -173,10 +173,7 @@ add_entry (GwRoster *self, GwEndpointRecord *record)
 static gboolean
 is_stranger (Entry *entry)
 {
-  GwEndpointLabels labels;
-
-  gw_endpoint_get_labels (entry->endpoint, &labels);
-  return *labels.manifest == '\0' && gw_endpoint_get_record (entry->endpoint)->certificate == NULL;
+  return !gw_endpoint_is_stored (entry->endpoint);
 }
 
 /* Anybody can make up keys and prove them: what stands in no manifest must not grow without bound. */
@@ -325,45 +322,63 @@ gw_roster_lookup (GwRoster *self, const guint8 kid[GW_KEY_ID_LEN])
   return entry != NULL ? entry->endpoint : NULL;
 }
 
-static gboolean
-fits (GwEndpoint *endpoint, const char *text, gboolean *exactly)
+/* How well an endpoint fits what was asked for. A device chooses its own serial number: it must not pass for another's id or name. */
+typedef enum
 {
+  FIT_NOT,
+  FIT_PREFIX,
+  FIT_SERIAL,
+  FIT_NAME,
+  FIT_ID,
+} Fit;
+
+static Fit
+fit (GwEndpoint *endpoint, const char *text)
+{
+  const char *id = gw_endpoint_get_id (endpoint), *given = gw_endpoint_get_record (endpoint)->name;
   gsize len = strlen (text);
 
-  *exactly = g_strcmp0 (gw_endpoint_get_name (endpoint), text) == 0 || strcmp (gw_endpoint_get_id (endpoint), text) == 0;
-  return *exactly || (len >= PREFIX_MIN && strncmp (gw_endpoint_get_id (endpoint), text, len) == 0);
+  if (strcmp (id, text) == 0)
+    return FIT_ID;
+  if (g_strcmp0 (given, text) == 0)
+    return FIT_NAME;
+  if (given == NULL && strcmp (gw_endpoint_get_name (endpoint), text) == 0)
+    return FIT_SERIAL;
+  return len >= PREFIX_MIN && strncmp (id, text, len) == 0 ? FIT_PREFIX : FIT_NOT;
 }
 
 GwEndpoint *
 gw_roster_find (GwRoster *self, const char *text, GError **error)
 {
-  const char *wanted = strrchr (text, '/') != NULL ? strrchr (text, '/') + 1 : text;
+  gboolean is_path = g_str_has_prefix (text, GW_ENDPOINT_PATH_PREFIX);
+  const char *wanted = is_path ? text + strlen (GW_ENDPOINT_PATH_PREFIX) : text;
   GwEndpoint *found = NULL;
+  Fit best = FIT_NOT;
   GHashTableIter iter;
-  gboolean exactly;
+  guint n = 0;
   Entry *entry;
 
-  if (wanted[0] == '_')
-    wanted++;
   g_hash_table_iter_init (&iter, self->entries);
   while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &entry))
     {
-      if (!fits (entry->endpoint, wanted, &exactly))
+      Fit now = fit (entry->endpoint, wanted);
+
+      if (now == FIT_NOT || now < best || (is_path && now != FIT_PREFIX && now != FIT_ID))
         continue;
-      if (exactly)
-        return entry->endpoint;
-      if (found != NULL)
-        {
-          g_set_error (error, GW_ERROR, GW_ERROR_INVALID, "several endpoints begin with '%s': give more digits", wanted);
-          return NULL;
-        }
+      n = now > best ? 1 : n + 1;
+      best = now;
       found = entry->endpoint;
     }
-  if (found == NULL)
+  if (n == 1)
+    return found;
+  if (n > 1)
+    g_set_error (error, GW_ERROR, GW_ERROR_INVALID, "%u endpoints are called '%s' or begin with it: give more digits of the key id",
+                 n, wanted);
+  else
     g_set_error (error, GW_ERROR, GW_ERROR_NOT_FOUND,
                  "no endpoint is called '%s': give a name, or at least %d digits of a key id, as `gangwayctl list` shows them", text,
                  PREFIX_MIN);
-  return found;
+  return NULL;
 }
 
 gboolean
@@ -407,20 +422,31 @@ gw_roster_reconsider (GwRoster *self)
     gw_endpoint_reconsider (l->data);
 }
 
+static gboolean
+can_approve (Entry *entry, GwNode **last, GError **error)
+{
+  if (!gw_endpoint_can_approve (entry->endpoint, error))
+    return FALSE;
+  if (living_claims (entry, last) <= 1 || !gw_endpoint_get_record (entry->endpoint)->cloned)
+    return TRUE;
+  g_set_error_literal (error, GW_ERROR, GW_ERROR_BAD_STATE,
+                       "two devices with this key still answer: unplug the copy first, then approve the one that stays");
+  return FALSE;
+}
+
+gboolean
+gw_roster_can_approve (GwRoster *self, GwEndpoint *endpoint, GError **error)
+{
+  return can_approve (find_entry (self, gw_endpoint_get_record (endpoint)->kid), NULL, error);
+}
+
 gboolean
 gw_roster_approve (GwRoster *self, GwEndpoint *endpoint, GError **error)
 {
-  const GwEndpointRecord *record = gw_endpoint_get_record (endpoint);
-  Entry *entry = find_entry (self, record->kid);
+  Entry *entry = find_entry (self, gw_endpoint_get_record (endpoint)->kid);
   GwNode *last = NULL;
 
-  if (record->cloned && living_claims (entry, &last) > 1)
-    {
-      g_set_error_literal (error, GW_ERROR, GW_ERROR_BAD_STATE,
-                           "two devices with this key still answer: unplug the copy first, then approve the one that stays");
-      return FALSE;
-    }
-  if (!gw_endpoint_approve (endpoint, error))
+  if (!can_approve (entry, &last, error) || !gw_endpoint_approve (endpoint, error))
     return FALSE;
   if (last != NULL && gw_node_get_session (last) != gw_endpoint_get_session (endpoint))
     adopt (entry, last);

@@ -14,7 +14,7 @@ G_BEGIN_DECLS
  * moved. An answer: there are two chips with one key, and neither gets further until somebody decides.
  */
 
-/* Endpoints of no manifest that are remembered while the agent runs; beyond that the one unseen for longest is forgotten. */
+/* Endpoints of no manifest, and of nobody's decision, that are remembered while the agent runs; beyond that the one unseen for longest is forgotten. */
 #define GW_ROSTER_STRANGERS_MAX 256
 
 typedef struct _GwRoster GwRoster;
@@ -38,8 +38,8 @@ void gw_roster_proved (GwRoster *self, GwBus *bus, GwNode *node, GwSession *sess
 
 GwEndpoint *gw_roster_lookup (GwRoster *self, const guint8 kid[GW_KEY_ID_LEN]);
 /*
- * By key id, the beginning of one (at least 4 digits), a name, or an object path's last part. NULL with GW_ERROR_NOT_FOUND, or
- * GW_ERROR_INVALID if several fit.
+ * By, in this order, key id, a name that a person gave, a serial number, the beginning of a key id (at least 4 digits); or by object
+ * path. NULL with GW_ERROR_NOT_FOUND, or GW_ERROR_INVALID if several fit equally well.
  */
 GwEndpoint *gw_roster_find (GwRoster *self, const char *text, GError **error);
 /* Whether another endpoint than @but has this name. */
@@ -50,6 +50,8 @@ guint gw_roster_get_size (GwRoster *self);
 
 /* The inventory or the policies have changed. */
 void gw_roster_reconsider (GwRoster *self);
+/* Whether a person may let it in: GW_ERROR_REVOKED, or BAD_STATE (its life here is over, or two chips with its key still answer). */
+gboolean gw_roster_can_approve (GwRoster *self, GwEndpoint *endpoint, GError **error);
 /* A person lets it in: settles a clone alarm if one living chip is left. */
 gboolean gw_roster_approve (GwRoster *self, GwEndpoint *endpoint, GError **error);
 

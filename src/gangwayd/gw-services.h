@@ -44,5 +44,7 @@ typedef struct
 gboolean gw_services_clock_is_valid (const GwServices *self);
 
 #define GW_OBJECT_ROOT "/org/gangway/Gangway1"
+/* Then digits of the key id. */
+#define GW_ENDPOINT_PATH_PREFIX GW_OBJECT_ROOT "/endpoint/_"
 
 G_END_DECLS

@@ -16,6 +16,8 @@
 #define DEFAULT_KEEPALIVE 60
 #define MAX_CLIENT_ID 64
 #define REASON_REFUSED 0x80 /* MQTT 5.0, 2.4: reason codes from here on are errors */
+#define REASON_PACKET_TOO_LARGE 0x95
+#define REASON_PAYLOAD_INVALID 0x99
 
 struct GwUplinkHub
 {
@@ -460,6 +462,13 @@ on_subscribed (GwMqtt *mqtt, gboolean all_granted, gpointer data)
       "Broker %s refuses a subscription, so commands will not arrive; check its access list", self->host);
 }
 
+/* MQTT 5.0, 2.4: the message itself is at fault. Rights, quotas and topics somebody can put right. */
+static gboolean
+refused_for_good (int reason)
+{
+  return reason == REASON_PACKET_TOO_LARGE || reason == REASON_PAYLOAD_INVALID;
+}
+
 static void
 on_published (GwMqtt *mqtt, int mid, int reason, gpointer data)
 {
@@ -475,8 +484,9 @@ on_published (GwMqtt *mqtt, int mid, int reason, gpointer data)
   self->flights[i].mid = 0;
   self->n_flights--;
   if (reason >= REASON_REFUSED)
-    g_set_error (&error, GW_ERROR, GW_ERROR_NOT_AUTHORIZED, "Broker %s refuses the publish (reason %d)",
-                 self->host, reason);
+    g_set_error (&error, GW_ERROR, refused_for_good (reason) ? GW_ERROR_INVALID : GW_ERROR_NOT_AUTHORIZED,
+                 "Broker %s refuses the publish: %s (reason 0x%02x)", self->host, gw_mqtt_reason_text (reason),
+                 reason);
 
   hold (self);
   if (self->events->published)

@@ -120,8 +120,8 @@ typedef struct
   void (*sign) (GwUplink *self, guint32 serial, const guint8 *th, gsize th_len, gpointer data);
   /** @why: set for BACKOFF and for STOPPED not asked for, else NULL; domain GW_ERROR. */
   void (*state) (GwUplink *self, GwUplinkState state, const GError *why, gpointer data);
-  /** The broker acknowledged (PUBACK) the QoS 1 publish, or refused it: @error, then it will not take it if
-   * sent again either. */
+  /** The broker acknowledged (PUBACK) the QoS 1 publish, or refused it: @error GW_ERROR_INVALID, it will
+   * never take it; GW_ERROR_NOT_AUTHORIZED, it does not now (rights, quota). */
   void (*published) (GwUplink *self, guint64 cookie, const GError *error, gpointer data);
   void (*message) (GwUplink *self, const GwUplinkMessage *message, gpointer data);
   /** After gw_uplink_publish said BUSY: there is room again. */

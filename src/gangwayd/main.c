@@ -92,6 +92,17 @@ on_name_lost (GDBusConnection *connection, const char *name, gpointer data)
   g_main_loop_quit (daemon->loop);
 }
 
+/* Not what we were asked for: the status has whoever supervises us start us again. */
+static void
+on_closed (GDBusConnection *connection, gboolean vanished, GError *error, gpointer data)
+{
+  Daemon *daemon = data;
+
+  g_printerr ("gangwayd: the connection to D-Bus is closed%s%s\n", error != NULL ? ": " : "", error != NULL ? error->message : "");
+  daemon->status = EXIT_FAILURE;
+  g_main_loop_quit (daemon->loop);
+}
+
 /* Three descriptors an endpoint: as many as we may have. */
 static void
 raise_descriptor_limit (void)
@@ -128,7 +139,7 @@ run (const char *address, const GwAgentOptions *options)
       g_printerr ("gangwayd: no connection to D-Bus: %s\n", error->message);
       return EXIT_FAILURE;
     }
-  g_signal_connect_swapped (connection, "closed", G_CALLBACK (g_main_loop_quit), loop);
+  g_signal_connect (connection, "closed", G_CALLBACK (on_closed), &daemon);
   g_dbus_connection_set_exit_on_close (connection, FALSE);
   daemon.agent = gw_agent_new (connection, options, &error);
   if (daemon.agent == NULL)
