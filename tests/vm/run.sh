@@ -1,0 +1,23 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# run.sh NAME: boots a guest, installs this build there as `meson install` would, and runs test-NAME.py, whose TAP comes out here.
+# $GANGWAY_BUILD names the build folder. What the guest leaves (console, journal) stays in BUILD/vm/NAME until the next run.
+set -euo pipefail
+name=${1:?NAME}
+here=$(dirname "$(readlink -f "$0")")
+build=$(realpath "${GANGWAY_BUILD:-build}")
+folder=$build/vm/$name
+
+# The most a boot and its tests may take; a loaded machine without KVM needs four times what an idle one does.
+seconds=540
+
+rm -rf "$folder"
+mkdir -p "$folder"
+meson install -C "$build" --no-rebuild --quiet --strip --destdir "$folder/root" >"$folder/install.log" 2>&1 ||
+  { cat "$folder/install.log" >&2; exit 1; }
+[ -x "$folder/root/usr/libexec/gangway/gangwayd" ] || {
+  echo "run.sh: $build is not configured for /usr; say: meson configure $build --prefix=/usr --sysconfdir=/etc --localstatedir=/var" >&2
+  exit 1
+}
+cp "$here"/../lib/*.py "$here"/*.py "$here/guest.sh" "$folder"
+bash "$here/boot.sh" -t "$seconds" "$folder" "sh ./guest.sh $name"
