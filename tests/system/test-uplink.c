@@ -2,14 +2,17 @@
 /* Uplinks against a real mosquitto, over real TLS, with the endpoint's key in the hands of the test: what
  * happens when the signature comes late, wrong, never, or when anybody goes away in the middle. */
 #include "gw-error.h"
+#include "gw-test-tls-server.h"
 #include "gw-test-uplink.h"
 
 #include <dirent.h>
 #include <glib/gstdio.h>
 #include <linux/sock_diag.h>
+#include <netinet/in.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 static void
 publish (GwTestEndpoint *from, const char *topic, const char *payload, guint64 cookie)
@@ -38,8 +41,7 @@ expect_no_log (GwTestStage *stage, const char *text)
   g_assert_null (strstr (log, text));
 }
 
-/* --- the straight way
- * --------------------------------------------------------------------------------------------- */
+/* --- the straight way ------------------------------------------------------------------------------- */
 
 static void
 test_online (void)
@@ -207,8 +209,7 @@ test_last_will (void)
   gw_test_stage_free (stage);
 }
 
-/* --- the signature
- * ------------------------------------------------------------------------------------------------- */
+/* --- the signature ---------------------------------------------------------------------------------- */
 
 static void
 test_late_signature (void)
@@ -406,8 +407,7 @@ test_free_in_events (void)
   gw_test_stage_free (stage);
 }
 
-/* --- the broker
- * ----------------------------------------------------------------------------------------------------- */
+/* --- the broker ------------------------------------------------------------------------------------- */
 
 static void
 test_broker_restarted (void)
@@ -659,9 +659,201 @@ test_hello_retry (void)
   gw_test_stage_free (stage);
 }
 
-/* --- numbers
- * ----------------------------------------------------------------------------------------------------------
- */
+/* --- a broker in the test's hands ------------------------------------------------------------------- */
+
+typedef struct
+{
+  GwTestStage *stage;
+  GwTestTlsServer *server;
+  GwTestEndpoint *endpoint;
+  int listener;
+  gboolean talked; /* the client's CONNECT is there */
+} Hands;
+
+static gboolean
+turn_of_hands (gpointer data)
+{
+  Hands *h = data;
+  guint8 buffer[4096];
+  int fd = accept4 (h->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+  if (fd >= 0)
+    {
+      gw_test_tls_server_accept (h->server, fd);
+      h->talked = FALSE;
+    }
+  gw_test_tls_server_step (h->server);
+  while (h->server->done && gnutls_record_recv (h->server->session, buffer, sizeof buffer) > 0)
+    h->talked = TRUE;
+  return G_SOURCE_CONTINUE;
+}
+
+static gboolean
+has_talked (gpointer data)
+{
+  turn_of_hands (data);
+  return ((Hands *)data)->talked;
+}
+
+static void
+open_hands (Hands *h, const GwUplinkConfig *changes)
+{
+  struct sockaddr_in name = { .sin_family = AF_INET, .sin_addr.s_addr = htonl (INADDR_LOOPBACK) };
+  const int one = 1;
+  GwUplinkConfig config;
+
+  *h = (Hands){ .stage = gw_test_stage_new_stopped () };
+  h->listener = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  setsockopt (h->listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+  name.sin_port = htons (h->stage->broker->port);
+  g_assert_cmpint (bind (h->listener, (struct sockaddr *)&name, sizeof name), ==, 0);
+  g_assert_cmpint (listen (h->listener, 8), ==, 0);
+  h->server = gw_test_tls_server_new (h->stage->broker->server, h->stage->broker->ca);
+  config = gw_test_stage_config (h->stage, "a");
+  if (changes)
+    {
+      config.mqtt_version = changes->mqtt_version;
+      config.subscriptions = changes->subscriptions;
+    }
+  h->endpoint = gw_test_endpoint_new (h->stage, "a", &config);
+  gw_uplink_start (h->endpoint->uplink);
+}
+
+static void
+wait_connect (Hands *h)
+{
+  g_autoptr (GSource) tick = g_timeout_source_new (1); /* the server's side is not on the loop */
+
+  g_source_set_callback (tick, turn_of_hands, h, NULL);
+  g_source_attach (tick, h->stage->context);
+  gw_test_stage_wait (h->stage, has_talked, h);
+  g_source_destroy (tick);
+}
+
+static void
+say (Hands *h, const char *octets, gsize len)
+{
+  g_assert_cmpint (gnutls_record_send (h->server->session, octets, len), ==, (gssize)len);
+}
+
+#define SAY(h, octets) say (h, octets, sizeof octets - 1)
+
+static void
+close_hands (Hands *h)
+{
+  gw_test_endpoint_free (h->endpoint);
+  gw_test_tls_server_free (h->server);
+  close (h->listener);
+  gw_test_stage_free (h->stage);
+}
+
+static void
+test_no_connack (void)
+{
+  Hands h;
+
+  open_hands (&h, NULL);
+  wait_connect (&h);
+  gw_clock_advance (h.stage->clock, GW_UPLINK_CONNACK_TIMEOUT - 1);
+  gw_test_stage_settle (h.stage);
+  g_assert_cmpint (gw_uplink_get_state (h.endpoint->uplink), ==, GW_UPLINK_CONNECTING);
+  gw_clock_advance (h.stage->clock, 1);
+  gw_test_endpoint_wait (h.endpoint, GW_UPLINK_BACKOFF);
+  expect_why (h.endpoint, GW_ERROR_TIMEOUT, "does not answer to MQTT");
+  close_hands (&h);
+}
+
+/* What the broker said in MQTT is the reason, not that it closed thereafter. */
+static void
+test_connack_refuses (void)
+{
+  const GwUplinkConfig old = { .mqtt_version = GW_UPLINK_MQTT_3_1_1 };
+  Hands h;
+
+  open_hands (&h, NULL);
+  wait_connect (&h);
+  SAY (&h, "\x20\x03\x00\x87\x00");
+  gnutls_bye (h.server->session, GNUTLS_SHUT_WR);
+  gw_test_endpoint_wait (h.endpoint, GW_UPLINK_BACKOFF);
+  expect_why (h.endpoint, GW_ERROR_NOT_AUTHORIZED, "ot authori");
+  g_assert_cmpstr (h.endpoint->states->str, ==, "connecting signing connecting backoff");
+  close_hands (&h);
+
+  open_hands (&h, &old);
+  wait_connect (&h);
+  SAY (&h, "\x20\x02\x00\x05");
+  gw_test_endpoint_wait (h.endpoint, GW_UPLINK_BACKOFF);
+  expect_why (h.endpoint, GW_ERROR_NOT_AUTHORIZED, "ot authori");
+  close_hands (&h);
+}
+
+/* The same for a DISCONNECT: here, that somebody else came under this client id. */
+static void
+test_broker_says_why (void)
+{
+  Hands h;
+
+  open_hands (&h, NULL);
+  wait_connect (&h);
+  SAY (&h, "\x20\x03\x00\x00\x00");
+  gw_test_endpoint_wait (h.endpoint, GW_UPLINK_ONLINE);
+  SAY (&h, "\xe0\x02\x8e\x00");
+  gnutls_bye (h.server->session, GNUTLS_SHUT_WR);
+  gw_test_endpoint_wait (h.endpoint, GW_UPLINK_BACKOFF);
+  expect_why (h.endpoint, GW_ERROR_OFFLINE, "Session taken over");
+  close_hands (&h);
+}
+
+static gboolean
+has_reason (gpointer data)
+{
+  Hands *h = data;
+
+  return gw_uplink_get_reason (h->endpoint->uplink) != NULL;
+}
+
+static void
+test_subscription_refused (void)
+{
+  static const char *const topics[] = { "t", NULL };
+  const GwUplinkConfig config = { .subscriptions = topics };
+  Hands h;
+
+  open_hands (&h, &config);
+  wait_connect (&h);
+  SAY (&h, "\x20\x03\x00\x00\x00");
+  gw_test_endpoint_wait (h.endpoint, GW_UPLINK_ONLINE);
+  SAY (&h, "\x90\x04\x00\x01\x00\x87");
+  gw_test_stage_wait (h.stage, has_reason, &h);
+  g_assert_cmpint (gw_uplink_get_state (h.endpoint->uplink), ==, GW_UPLINK_ONLINE);
+  g_assert_nonnull (strstr (gw_uplink_get_reason (h.endpoint->uplink), "refuses a subscription"));
+  close_hands (&h);
+}
+
+/* Octets that would make libmosquitto abort the process, and a packet that would make it allocate 256 MiB. */
+static void
+test_hostile_broker (void)
+{
+  Hands h;
+
+  open_hands (&h, NULL);
+  wait_connect (&h);
+  SAY (&h, "\x20\x03\x00\x00\x00");
+  gw_test_endpoint_wait (h.endpoint, GW_UPLINK_ONLINE);
+  SAY (&h, "\x30\x06\x00\x01t\x02\x2f\x00");
+  gw_test_endpoint_wait (h.endpoint, GW_UPLINK_BACKOFF);
+  expect_why (h.endpoint, GW_ERROR_LIMIT, "no MQTT packet");
+
+  gw_clock_advance (h.stage->clock, GW_UPLINK_BACKOFF_MIN);
+  h.talked = FALSE;
+  wait_connect (&h);
+  SAY (&h, "\x20\x03\x00\x00\x00\x30\xff\xff\xff\x7f");
+  gw_test_endpoint_wait (h.endpoint, GW_UPLINK_BACKOFF);
+  expect_why (h.endpoint, GW_ERROR_LIMIT, "over 65536 octets");
+  close_hands (&h);
+}
+
+/* --- numbers ---------------------------------------------------------------------------------------- */
 
 /* Octets that this process's sockets hold in the kernel. */
 static guint64
@@ -867,6 +1059,11 @@ main (int argc, char **argv)
   g_test_add_func ("/uplink/broker/asks-no-certificate", test_broker_asks_no_certificate);
   g_test_add_func ("/uplink/broker/refuses-certificate", test_broker_refuses_certificate);
   g_test_add_func ("/uplink/broker/hello-retry", test_hello_retry);
+  g_test_add_func ("/uplink/broker/says-why", test_broker_says_why);
+  g_test_add_func ("/uplink/broker/no-connack", test_no_connack);
+  g_test_add_func ("/uplink/broker/connack-refuses", test_connack_refuses);
+  g_test_add_func ("/uplink/broker/subscription-refused", test_subscription_refused);
+  g_test_add_func ("/uplink/broker/hostile", test_hostile_broker);
   g_test_add_func ("/uplink/resumption", test_resumption);
   g_test_add_func ("/uplink/drain", test_drain);
   g_test_add_func ("/uplink/kernel-memory", test_kernel_memory);
