@@ -21,6 +21,7 @@
 #include "gw-endpoint-service.h"
 #include "gw-error.h"
 #include "gw-event.h"
+#include "gw-expiry.h"
 #include "gw-inventory-service.h"
 #include "gw-options.h"
 #include "gw-policy-service.h"
@@ -30,8 +31,6 @@
 #define FIGURES_PERIOD_USEC G_USEC_PER_SEC
 /* The age of the gateway's own certificate is looked at this often. */
 #define RENEWAL_PERIOD_USEC (G_GINT64_CONSTANT (24 * 3600) * G_USEC_PER_SEC)
-/* A clock before this day (2026-01-01) has not been set. */
-#define CLOCK_FLOOR_USEC (G_GINT64_CONSTANT (1767225600) * G_USEC_PER_SEC)
 
 typedef struct
 {
@@ -55,6 +54,7 @@ struct _GwAgent
   GwPolicyService *policy_service;
   GHashTable *attachments; /* bus name -> Attachment */
   GHashTable *endpoints;   /* GwEndpoint -> GwEndpointService */
+  GwExpiry *expiry;
   GwHeartbeat *heartbeat; /* NULL unless somebody watches */
   GwTimer figures;
   GwTimer renewal;
@@ -64,7 +64,7 @@ struct _GwAgent
 gboolean
 gw_services_clock_is_valid (const GwServices *self)
 {
-  return gw_loop_realtime (self->loop) >= CLOCK_FLOOR_USEC;
+  return gw_loop_realtime (self->loop) >= GW_CLOCK_FLOOR_USEC;
 }
 
 /* ---- buses ---- */
@@ -362,6 +362,7 @@ gw_agent_reload (GwAgent *self, GError **error)
     return FALSE;
   gw_config_free (self->services.config);
   self->services.config = g_steal_pointer (&config);
+  gw_expiry_set_max_age (self->expiry, self->services.config->spool_max_age);
   gw_policy_set_free (self->services.policies);
   self->services.policies = policies;
   gw_inventory_set_trust_dir (self->services.inventory, self->services.config->manifest_trust_dir);
@@ -604,6 +605,7 @@ gw_agent_new (GDBusConnection *connection, const GwAgentOptions *options, GError
     return NULL;
   if (!export_root (self, error))
     return NULL;
+  self->expiry = gw_expiry_new (self->services.loop, self->services.spool, self->services.config->spool_max_age);
   recount (self);
   show_figures (self);
   gw_timer_arm (&self->renewal, RENEWAL_PERIOD_USEC);
@@ -678,6 +680,7 @@ gw_agent_free (GwAgent *self)
   gw_timer_disarm (&self->figures);
   gw_timer_disarm (&self->renewal);
   gw_step_cancel (&self->recount);
+  g_clear_pointer (&self->expiry, gw_expiry_free);
   g_clear_pointer (&self->heartbeat, gw_heartbeat_free);
   stop_services (self);
   g_clear_object (&self->manager);

@@ -29,6 +29,7 @@ static const struct
 } keys[] = {
   { "Spool", "MaxBytes", KIND_SIZE, G_STRUCT_OFFSET (GwConfig, spool_max_bytes) },
   { "Spool", "MaxBytesPerEndpoint", KIND_SIZE, G_STRUCT_OFFSET (GwConfig, spool_max_bytes_per_endpoint) },
+  { "Spool", "MaxAge", KIND_DURATION, G_STRUCT_OFFSET (GwConfig, spool_max_age) },
   { "Uplink", "DrainTime", KIND_DURATION, G_STRUCT_OFFSET (GwConfig, drain_time) },
   { "Adoption", "Window", KIND_DURATION, G_STRUCT_OFFSET (GwConfig, adoption_window) },
   { "Trust", "Manifests", KIND_PATH, G_STRUCT_OFFSET (GwConfig, manifest_trust_dir) },
@@ -42,6 +43,7 @@ gw_config_new_defaults (void)
 
   self->spool_max_bytes = 256u << 20;
   self->spool_max_bytes_per_endpoint = 16u << 20;
+  self->spool_max_age = 30 * 24 * HOUR;
   self->drain_time = 30 * G_USEC_PER_SEC;
   self->adoption_window = 24 * HOUR;
   self->manifest_trust_dir = g_strdup ("/etc/gangway/trust.d/manifest");

@@ -11,6 +11,7 @@
  *
  *   [Spool]     MaxBytes=256M          all endpoints together; full = no more acknowledgements
  *               MaxBytesPerEndpoint=16M
+ *               MaxAge=30d             older ones are given up and counted
  *   [Uplink]    DrainTime=30s          an open uplink outlives its node by this
  *   [Adoption]  Window=24h             how long AddBatch and Approve let first use happen
  *   [Trust]     Manifests=/etc/gangway/trust.d/manifest
@@ -24,6 +25,7 @@ typedef struct
 {
   guint64 spool_max_bytes;
   guint64 spool_max_bytes_per_endpoint;
+  gint64 spool_max_age;        /* us */
   gint64 drain_time;           /* us */
   gint64 adoption_window;      /* us */
   char *manifest_trust_dir;

@@ -368,8 +368,25 @@ gw_spool_drop (GwSpool *self, const guint8 *kid, guint64 seq, GwSpoolDrop reason
   return n;
 }
 
+/* The index after the last one that is too old. */
+static guint
+find_aged (GwSpoolEndpoint *endpoint, gint64 floor, gint64 time)
+{
+  guint end = endpoint->front;
+
+  for (guint i = endpoint->front; i < endpoint->entries->len; i++)
+    {
+      gint64 received = (gint64)gw_spool_get_entry (endpoint, i)->seconds * G_USEC_PER_SEC;
+      if (received > time)
+        break;
+      if (received >= floor)
+        end = i + 1;
+    }
+  return end;
+}
+
 guint64
-gw_spool_expire (GwSpool *self, gint64 time)
+gw_spool_expire (GwSpool *self, gint64 floor, gint64 time)
 {
   guint64 n = 0;
   GHashTableIter iter;
@@ -379,11 +396,10 @@ gw_spool_expire (GwSpool *self, gint64 time)
   while (g_hash_table_iter_next (&iter, NULL, &value))
     {
       GwSpoolEndpoint *endpoint = value;
-      for (guint i = endpoint->front; i < endpoint->entries->len; i++)
+      guint end = find_aged (endpoint, floor, time);
+      for (guint i = endpoint->front; i < end; i++)
         {
           GwSpoolEntry *entry = gw_spool_get_entry (endpoint, i);
-          if ((gint64)entry->seconds * G_USEC_PER_SEC > time)
-            break;
           if (entry->state != GW_SPOOL_QUEUED)
             continue;
           gw_spool_leave (self, endpoint, entry, GW_SPOOL_GIVEN_UP + GW_SPOOL_DROP_AGED);

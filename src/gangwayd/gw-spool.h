@@ -143,8 +143,10 @@ void gw_spool_ack (GwSpool *self, const guint8 *kid, guint64 seq);
  * Returns how many. */
 guint64 gw_spool_drop (GwSpool *self, const guint8 *kid, guint64 seq, GwSpoolDrop reason);
 
-/* Gives up what was received at or before time, counted as GW_SPOOL_DROP_AGED. Returns how many. */
-guint64 gw_spool_expire (GwSpool *self, gint64 time);
+/* Gives up what was received at or before time, counted as GW_SPOOL_DROP_AGED. Returns how many. A stamp before
+ * floor is of a clock that was not set and says nothing: such a record goes when a later one of its endpoint
+ * goes. Up to the first that stays; what a clock set back has made look old behind that one waits for it. */
+guint64 gw_spool_expire (GwSpool *self, gint64 floor, gint64 time);
 
 /* Counters of one endpoint (zeros if unknown) and of the whole. */
 void gw_spool_get_counters (GwSpool *self, const guint8 *kid, GwSpoolCounters *out);

@@ -303,7 +303,7 @@ test_keyfile_limits (void)
 static void
 test_config_values (void)
 {
-  static const char text[] = "[Spool]\nMaxBytes=1G\nMaxBytesPerEndpoint=512K\n"
+  static const char text[] = "[Spool]\nMaxBytes=1G\nMaxBytesPerEndpoint=512K\nMaxAge=7d\n"
                              "[Uplink]\nDrainTime = 45 \n"
                              "[Adoption]\nWindow=1h\n[Trust]\nManifests=/t\n[Policies]\nDirectories=/a;/b;\n";
   g_autoptr (GError) error = NULL;
@@ -313,12 +313,14 @@ test_config_values (void)
   g_assert_no_error (error);
   g_assert_cmpuint (c->spool_max_bytes, ==, G_GUINT64_CONSTANT (1) << 30);
   g_assert_cmpuint (c->spool_max_bytes_per_endpoint, ==, 512 * 1024);
+  g_assert_cmpint (c->spool_max_age, ==, G_GINT64_CONSTANT (7 * 86400) * G_USEC_PER_SEC);
   g_assert_cmpint (c->drain_time, ==, 45 * G_USEC_PER_SEC);
   g_assert_cmpint (c->adoption_window, ==, G_GINT64_CONSTANT (3600) * G_USEC_PER_SEC);
   g_assert_cmpstr (c->manifest_trust_dir, ==, "/t");
   g_assert_cmpuint (g_strv_length (c->policy_dirs), ==, 2);
   g_assert_cmpstr (c->policy_dirs[1], ==, "/b");
 
+  g_assert_cmpint (d->spool_max_age, ==, G_GINT64_CONSTANT (30 * 86400) * G_USEC_PER_SEC);
   g_assert_cmpint (d->drain_time, ==, 30 * G_USEC_PER_SEC);
   g_assert_cmpint (d->adoption_window, ==, G_GINT64_CONSTANT (86400) * G_USEC_PER_SEC);
   g_assert_cmpstr (d->policy_dirs[0], ==, "/etc/gangway/policies.d");
@@ -336,6 +338,7 @@ test_config_wrong (void)
     { "[Uplink]\nDrainTime=never\n", "f:2: DrainTime must be a duration" },
     { "[Uplink]\nDrainTime=1dd\n", "f:2: DrainTime must be a duration" },
     { "[Uplink]\nDrainTime=-1\n", "f:2: DrainTime must be a duration" },
+    { "[Spool]\nMaxAge=0\n", "f:2: MaxAge must be a duration" },
     { "[Spool]\nSize=1\n", "f:2: [Spool] has no key Size" },
     { "[Spoool]\nMaxBytes=1M\n", "f:2: there is no group [Spoool]" },
     { "[Trust]\nManifests=x\n", "f:2: Manifests must be an absolute path" },
