@@ -11,6 +11,7 @@
 typedef struct
 {
   int endpoints, foreign, mtu, sign_delay;
+  gboolean slots;
   char *folder, *control, *seed, *sram, *keys, *ctl, *rate;
   char *manufacturer, *model, *firmware;
   double noise, temperature, years;
@@ -63,6 +64,8 @@ parse_arguments (int *argc, char ***argv, Arguments *a, GError **error)
       "DIR" },
     { "device", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &a->devices,
       "Serial device for the first endpoint, again for the next; others get pseudo-terminals", "PATH" },
+    { "slots", 0, 0, G_OPTION_ARG_NONE, &a->slots,
+      "Datagram sockets DIR/slot-0.. instead of pseudo-terminals: the rack of the example plugin", NULL },
     { "control", 'c', 0, G_OPTION_ARG_FILENAME, &a->control, "Take commands on this socket", "PATH" },
     { "ctl", 0, 0, G_OPTION_ARG_FILENAME, &a->ctl, "Send COMMAND to the simulator at this socket", "PATH" },
     { "seed", 's', 0, G_OPTION_ARG_STRING, &a->seed, "The same text gives the same chips (gangway)", "TEXT" },
@@ -176,6 +179,7 @@ main (int argc, char **argv)
     .n_endpoints = a.endpoints,
     .n_foreign = a.foreign,
     .devices = (const char *const *)a.devices,
+    .slots = a.slots,
     .folder = a.folder,
     .seed = a.seed ? a.seed : "gangway",
     .sram = a.sram,

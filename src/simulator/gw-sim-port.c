@@ -5,7 +5,9 @@
  * changed.
  *
  * A given device (the far end of a real line, for instance a USB gadget's) comes and goes by itself: a hang-up
- * closes it, and gw_sim_port_check() opens it once it is there again. */
+ * closes it, and gw_sim_port_check() opens it once it is there again.
+ *
+ * A slot is a datagram socket: one datagram a packet, no framing, and no one's own end to be open or closed. */
 
 #include "gw-sim-port.h"
 
@@ -14,20 +16,31 @@
 #include <glib/gstdio.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <termios.h>
 #include <unistd.h>
 
 #include "gw-ep.h"
 #include "gw-frame-codec.h"
 
+typedef enum
+{
+  TERMINAL,
+  DEVICE, /* link is a device of the machine's, not ours to make */
+  SLOT,
+} Kind;
+
 struct GwSimPort
 {
   GwLoop *loop;
   char *link;
-  gboolean is_device; /* link is a device of the machine's, not ours to make */
+  Kind kind;
+  struct sockaddr_un gateway; /* of a slot */
   gboolean plugged;
   gint64 reopen; /* a device that hung up is not tried before */
-  int master;    /* -1: unplugged; the device's, where there is one */
+  int master;    /* -1: unplugged; the device's or the slot's, where there is one */
   GwFdWatch *watch;
   gboolean open;
   GwSimEndpoint *endpoint;
@@ -81,9 +94,22 @@ happens (GwSimPort *self, double share)
   return share > 0 && g_rand_double (self->rand) < share;
 }
 
+/* FALSE: no gateway there, or it does not keep up. */
+static gboolean
+send_packet (GwSimPort *self, const guint8 *data, gsize len)
+{
+  gssize n = sendto (self->master, data, len, MSG_NOSIGNAL, (struct sockaddr *)&self->gateway,
+                     sizeof self->gateway);
+
+  self->octets_out += MAX (n, 0);
+  return n == (gssize)len;
+}
+
 gboolean
 gw_sim_port_write (GwSimPort *self, const guint8 *data, gsize len)
 {
+  if (self->kind == SLOT)
+    return send_packet (self, data, len);
   if (!self->open || self->out->len + len > GW_SIM_PORT_QUEUE_MAX)
     return FALSE;
   g_byte_array_append (self->out, data, len);
@@ -97,9 +123,11 @@ send_datagram (const guint8 *datagram, gsize len, gpointer data)
   GwSimPort *self = data;
   guint8 octets[GW_FRAME_ENCODED_MAX (GW_EP_MTU_MAX)];
   GwFrame frame = { .address = GW_FRAME_ADDRESS_ALL, .info = { datagram, len } };
-  gsize n;
+  gsize n = len;
 
-  if (gw_frame_encode (&frame, octets, sizeof octets, &n) != GW_OK)
+  if (self->kind == SLOT && len <= sizeof octets)
+    memcpy (octets, datagram, len);
+  else if (gw_frame_encode (&frame, octets, sizeof octets, &n) != GW_OK)
     return FALSE;
   self->frames_out++;
   if (happens (self, self->drop))
@@ -143,7 +171,7 @@ on_master (guint32 events, gpointer data)
         take_frame (self, &frame);
       at += used;
     }
-  if (n <= 0 && events & (EPOLLHUP | EPOLLERR) && self->is_device)
+  if (n <= 0 && events & (EPOLLHUP | EPOLLERR) && self->kind == DEVICE)
     {
       close_terminal (self);
       self->reopen = gw_loop_now (self->loop) + GW_SIM_PORT_REOPEN_USEC;
@@ -152,6 +180,21 @@ on_master (guint32 events, gpointer data)
     set_closed (self);
   else if (events & EPOLLOUT)
     flush (self);
+}
+
+static void
+on_slot (guint32 events, gpointer data)
+{
+  GwSimPort *self = data;
+  guint8 packet[GW_EP_MTU_MAX];
+  gssize n = recv (self->master, packet, sizeof packet, MSG_TRUNC);
+  GwFrame frame = { .info = { packet, MAX (n, 0) } };
+
+  self->octets_in += MAX (n, 0);
+  if (n > (gssize)sizeof packet)
+    self->lost++;
+  else if (n > 0)
+    take_frame (self, &frame);
 }
 
 GwSimPort *
@@ -174,7 +217,20 @@ gw_sim_port_new_device (GwLoop *loop, const char *path, guint64 seed)
 {
   GwSimPort *self = gw_sim_port_new (loop, path, seed);
 
-  self->is_device = TRUE;
+  self->kind = DEVICE;
+  return self;
+}
+
+GwSimPort *
+gw_sim_port_new_slot (GwLoop *loop, const char *path, guint64 seed)
+{
+  GwSimPort *self = gw_sim_port_new (loop, path, seed);
+  g_autofree char *folder = g_path_get_dirname (path);
+  g_autofree char *gateway = g_build_filename (folder, GW_SIM_PORT_GATEWAY, NULL);
+
+  self->kind = SLOT;
+  self->gateway.sun_family = AF_UNIX;
+  g_strlcpy (self->gateway.sun_path, gateway, sizeof self->gateway.sun_path);
   return self;
 }
 
@@ -250,15 +306,36 @@ open_terminal (GwSimPort *self)
   return self->watch != NULL;
 }
 
+static gboolean
+open_slot (GwSimPort *self)
+{
+  struct sockaddr_un address = { .sun_family = AF_UNIX };
+
+  if (strlen (self->link) >= sizeof address.sun_path)
+    {
+      errno = ENAMETOOLONG;
+      return FALSE;
+    }
+  strcpy (address.sun_path, self->link);
+  if (g_unlink (self->link) != 0 && errno != ENOENT)
+    return FALSE;
+  self->master = socket (AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (self->master < 0 || bind (self->master, (struct sockaddr *)&address, sizeof address) != 0)
+    return FALSE;
+  self->watch = gw_loop_watch (self->loop, self->master, EPOLLIN, on_slot, self);
+  self->open = self->watch != NULL;
+  return self->open;
+}
+
 gboolean
 gw_sim_port_plug (GwSimPort *self, GError **error)
 {
   if (self->plugged)
     return TRUE;
   self->plugged = TRUE;
-  if (self->is_device)
+  if (self->kind == DEVICE)
     open_device (self);
-  else if (!open_terminal (self))
+  else if (!(self->kind == SLOT ? open_slot (self) : open_terminal (self)))
     {
       int errsv = errno;
 
@@ -274,7 +351,7 @@ void
 gw_sim_port_unplug (GwSimPort *self)
 {
   self->plugged = FALSE;
-  if (self->master >= 0 && !self->is_device)
+  if (self->master >= 0 && self->kind != DEVICE)
     g_unlink (self->link);
   close_terminal (self);
 }
@@ -290,7 +367,7 @@ gw_sim_port_check (GwSimPort *self)
 {
   struct pollfd fd = { .fd = self->master };
 
-  if (self->is_device && self->master < 0)
+  if (self->kind == DEVICE && self->master < 0)
     open_device (self);
   if (self->open || self->master < 0 || poll (&fd, 1, 0) < 0 || fd.revents & POLLHUP)
     return;

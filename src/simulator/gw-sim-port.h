@@ -2,7 +2,7 @@
 #pragma once
 
 /* A serial port: a pseudo-terminal behind a symbolic link, the framing of the endpoint's side, and bad
- * weather.
+ * weather; or a serial device of the machine's; or a datagram socket without any framing.
  *
  * Unplugging closes the terminal (its user sees a hang-up) and removes the link. What an endpoint sends while
  * nobody has the port open is lost, as on a wire. The endpoint is borrowed; the port takes it on and off its
@@ -21,10 +21,15 @@ typedef struct GwSimPort GwSimPort;
 /* Octets waiting for a user that does not read; beyond, frames are dropped. */
 #define GW_SIM_PORT_QUEUE_MAX (16 * 1024)
 
+#define GW_SIM_PORT_GATEWAY "gateway"
+
 /* `link`: where the symbolic link goes. Begins unplugged. */
 GwSimPort *gw_sim_port_new (GwLoop *loop, const char *link, guint64 seed);
 /* A serial device of the machine's instead; it may come and go, now and later. Unplugged, it is not opened. */
 GwSimPort *gw_sim_port_new_device (GwLoop *loop, const char *path, guint64 seed);
+/* A slot of the example's rack: a datagram socket at `path`, whose gateway is the socket GW_SIM_PORT_GATEWAY
+ * beside it. */
+GwSimPort *gw_sim_port_new_slot (GwLoop *loop, const char *path, guint64 seed);
 void gw_sim_port_free (GwSimPort *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (GwSimPort, gw_sim_port_free)
 

@@ -10,6 +10,7 @@ struct GwSim
   GwLoop *loop;
   char *folder, *seed, *manufacturer, *model, *firmware;
   char **devices; /* may be NULL */
+  gboolean slots;
   double rate;    /* what `start` gives back */
   guint sign_delay_ms;
   GwSimPufModel puf_model;

@@ -93,13 +93,13 @@ new_puf (GwSim *self, guint64 seed, GError **error)
 static GwSimPort *
 new_port (GwSim *self, guint index)
 {
-  g_autofree char *name = g_strdup_printf ("ttyGW%u", index),
+  g_autofree char *name = g_strdup_printf (self->slots ? "slot-%u" : "ttyGW%u", index),
                   *link = g_build_filename (self->folder, name, NULL);
   guint64 seed = derive_seed (self, "port", index);
 
   if (self->devices && index < g_strv_length (self->devices))
     return gw_sim_port_new_device (self->loop, self->devices[index], seed);
-  return gw_sim_port_new (self->loop, link, seed);
+  return (self->slots ? gw_sim_port_new_slot : gw_sim_port_new) (self->loop, link, seed);
 }
 
 GwSimPort *
@@ -244,6 +244,7 @@ gw_sim_new (GwLoop *loop, const GwSimOptions *options, GError **error)
   self->model = g_strdup (options->model);
   self->firmware = g_strdup (options->firmware);
   self->devices = g_strdupv ((char **)options->devices);
+  self->slots = options->slots;
   self->rate = options->rate;
   self->sign_delay_ms = options->sign_delay_ms;
   self->puf_model = options->puf;

@@ -17,6 +17,7 @@ typedef struct
 {
   guint n_endpoints, n_foreign;
   const char *const *devices; /* serial devices for the first ports, instead of pseudo-terminals; NULL: none */
+  gboolean slots;     /* datagram sockets slot-0 and so on instead of pseudo-terminals */
   const char *folder; /* for the links, chips.csv and state/ */
   const char *seed;   /* any text */
   const char *sram;   /* folder of real readouts; NULL: the model */

@@ -180,8 +180,9 @@ class Lab:
                                 fds=(f.fileno(),))[0]
         return self.bus.job(job)
 
-    def start(self, claim=True):
-        """Everything, up to a claimed inventory; endpoints come online by themselves from here."""
+    def start(self, claim=True, plugins=True):
+        """Everything, up to a claimed inventory; endpoints come online by themselves from here. plugins=False where the
+        endpoints are on another bus than serial lines."""
         self.start_bus()
         self.prepare()
         self.start_sim()
@@ -192,7 +193,7 @@ class Lab:
             assert done[0], f"import: {done}"
             done = self.add_batch(self.ids())
             assert done[0], f"batch: {done}"
-        for n in range(self.endpoints):
+        for n in range(self.endpoints if plugins else 0):
             self.start_plugin(n)
 
     # Waiting and looking.
