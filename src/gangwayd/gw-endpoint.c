@@ -295,6 +295,8 @@ gw_endpoint_adopt (GwEndpoint *self, GwSession *session, const char *bus, guint3
   gw_endpoint_presence_event (self, GW_PRESENCE_EVENT_PROVE);
   gw_endpoint_changed (self);
   gw_session_survey (session, on_surveyed, self);
+  /* Whether it is let in needs its key alone: one that answers nothing is not kept in suspense. */
+  gw_onboarding_consider (self);
 }
 
 void
