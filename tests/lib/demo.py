@@ -7,9 +7,11 @@ was acknowledged to the endpoints is compared with what an independent subscribe
 """
 import argparse
 import os
+import re
 import shutil
 import signal
 import sys
+import textwrap
 import time
 
 from gi.repository import GLib
@@ -21,6 +23,7 @@ from supervisor import Timeout, wait
 REFRESH_S = 0.5
 PLAIN_S = 5.0
 DRAIN_S = 5.0
+WIDE = 110  # columns from which on a reason has room beside its endpoint
 
 
 class Screen:
@@ -62,6 +65,7 @@ class Demo:
         self.acked = set()
         self.objects = {}
         self.chips = []
+        self.lines = {}  # key id -> the line it was last seen on
 
     # Setting up
 
@@ -89,7 +93,8 @@ From another terminal:
   {ctl} --bus={address} list
   or once: export DBUS_SYSTEM_BUS_ADDRESS={address}
 Kill what you like (pids: {', '.join(f'{p.name} {p.pid}' for p in self.core())}); it comes back within a second.
-Pull a plug: {sim} --ctl {self.lab.path('sim.socket')} unplug 0   (and replug 0; --help names what else)
+Pull a plug: {sim} --ctl {self.lab.path('sim.socket')} unplug 0
+  (and: replug 0, power-cycle 0, foreign, clone 0, lie 0 cbor ...; --help names all)
 Folder: {self.lab.folder}
 """)
 
@@ -102,6 +107,7 @@ Folder: {self.lab.folder}
     def refresh(self):
         """Reads everything anew; whatever is being restarted just now keeps what was known of it."""
         lab = self.lab
+        self.plug_in()
         if lab.bus.connection.is_closed():
             try:
                 lab.bus = Client(lab.address)
@@ -119,6 +125,13 @@ Folder: {self.lab.folder}
             pass
         lab.subscriber.read()
 
+    def plug_in(self):
+        """A line that appeared (of a foreign chip, a clone, a move) gets its plugin, as udev and systemd would see to."""
+        for name in os.listdir(self.lab.ports):
+            match = re.fullmatch(r"ttyGW(\d+)", name)
+            if match and int(match.group(1)) not in self.lab.plugins:
+                self.lab.start_plugin(int(match.group(1)))
+
     def endpoints(self):
         key = f"{NAME}.Endpoint"
         return {o[key]["Id"]: o[key] for o in self.objects.values() if key in o}
@@ -135,21 +148,30 @@ Folder: {self.lab.folder}
             seen[endpoint] = seen.get(endpoint, 0) + 1
         return acked, seen
 
-    def table(self):
+    def line_of(self, key_id, bus, default):
+        if bus.count("/") > 1:
+            self.lines[key_id] = bus.rsplit("/", 1)[1]
+        return self.lines.get(key_id, default)
+
+    def table(self, columns=WIDE):
+        """The chips of the manifest and whatever else was plugged in; on a narrow screen the reasons stand below."""
         known = self.endpoints()
         acked, seen = self.counts()
-        lines = [f"{'LINE':<8} {'ENDPOINT':<17} {'SERIAL NO.':<14} {'STATE':<11} {'ACKED':>6} {'ARRIVED':>7}  WHY"]
-        for n, chip in enumerate(self.chips):
-            key_id = chip["key_id"]
+        rows = [(chip["key_id"], chip["serial_number"], f"ttyGW{n}") for n, chip in enumerate(self.chips)]
+        ours = {row[0] for row in rows}
+        rows += [(key_id, e.get("SerialNumber", ""), "?") for key_id, e in known.items() if key_id not in ours]
+        wide = columns >= WIDE
+        lines = [f"{'LINE':<8} {'ENDPOINT':<17} {'SERIAL NO.':<14} {'STATE':<11} {'ACKED':>6} {'ARRIVED':>7}"
+                 + ("  WHY" if wide else "")]
+        below = []
+        for key_id, serial, default in rows:
             e = known.get(key_id, {})
-            lines.append(f"{'ttyGW' + str(n):<8} {key_id[:16]:<17} {chip['serial_number']:<14} {e.get('State', '-'):<11} "
-                         f"{acked.get(key_id, 0):>6} {seen.get(key_id, 0):>7}  {e.get('StateReason', '')}".rstrip())
-        for key_id, e in known.items():
-            if key_id not in {c["key_id"] for c in self.chips}:
-                lines.append(f"{'?':<8} {key_id[:16]:<17} {e.get('SerialNumber', ''):<14} {e.get('State', '-'):<11} "
-                             f"{acked.get(key_id, 0):>6} {seen.get(key_id, 0):>7}  {e.get('StateReason', '')}".rstrip())
-        lines.append(self.summary())
-        return lines
+            line, why = self.line_of(key_id, e.get("Bus", ""), default), e.get("StateReason", "")
+            lines.append(f"{line:<8} {key_id[:16]:<17} {serial:<14} {e.get('State', '-'):<11} {acked.get(key_id, 0):>6} "
+                         f"{seen.get(key_id, 0):>7}" + (f"  {why}" if wide and why else ""))
+            if why and not wide:
+                below += textwrap.wrap(f"{key_id[:16]}: {why}", columns - 1, subsequent_indent="  ")
+        return lines + below + [self.summary()]
 
     def summary(self):
         agent = "" if self.objects else "; the agent is away"
@@ -159,7 +181,7 @@ Folder: {self.lab.folder}
     def show(self, force=False):
         self.refresh()
         if self.screen.tty:
-            self.screen.draw(self.table())
+            self.screen.draw(self.table(shutil.get_terminal_size().columns))
         elif force:
             self.screen.say("\n".join(self.table()))
         elif time.monotonic() - self.screen.last_plain >= PLAIN_S:

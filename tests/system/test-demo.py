@@ -52,6 +52,12 @@ class Demo(unittest.TestCase):
             seen += line
         return seen
 
+    def simulate(self, head, *command):
+        """Sends the simulator a command, by what the demo told of it."""
+        ctl = re.search(r"^Pull a plug: (\S+) --ctl (\S+)", head, re.M)
+        subprocess.run([os.path.join(BUILD, "src", "simulator", "gangway-sim"), "--ctl", ctl.group(2), *command],
+                       check=True, stdout=subprocess.DEVNULL)
+
     def test_all_online_and_nothing_lost(self):
         begin = time.monotonic()
         process = self.start("--endpoints", "3", "--seconds", "8")
@@ -86,12 +92,21 @@ class Demo(unittest.TestCase):
         out, (_endpoints, online, _reports, _delivered, lost) = self.finish(process, head)
         self.assertEqual((process.returncode, online, lost), (0, 2, 0), out)
 
+    def test_what_is_plugged_in_later_is_seen(self):
+        process = self.start("--endpoints", "1")
+        head = self.until(process, "1 of 1 online")
+        self.simulate(head, "foreign")
+        self.simulate(head, "clone", "0")
+        head += self.until(process, "0 of 1 online")
+        process.send_signal(signal.SIGINT)
+        out = self.finish(process, head)[0]
+        self.assertRegex(out, r"ttyGW1 .* quarantined .* not in a trusted manifest")
+        self.assertRegex(out, r"cloned .* on bus ttyGW0 and on bus ttyGW2")
+
     def test_it_fails_when_not_all_are_online(self):
         process = self.start("--endpoints", "2", "--seconds", "8")
         head = self.until(process, "LINE ")
-        ctl = re.search(r"^Pull a plug: (\S+) --ctl (\S+)", head, re.M)
-        subprocess.run([os.path.join(BUILD, "src", "simulator", "gangway-sim"), "--ctl", ctl.group(2), "unplug", "1"],
-                       check=True, stdout=subprocess.DEVNULL)
+        self.simulate(head, "unplug", "1")
         out, (_endpoints, online, _reports, _delivered, _lost) = self.finish(process, head)
         self.assertEqual((process.returncode, online), (1, 1), out)
 
