@@ -7,7 +7,7 @@ import os
 import socket
 import subprocess
 
-from supervisor import wait
+from supervisor import Timeout, wait
 
 SUBSCRIBER = "lab-subscriber"
 
@@ -72,7 +72,10 @@ max_queued_messages 0
                 "autosave_on_changes true\nautosave_interval 1\n")
 
     def wait_ready(self, timeout=10.0):
-        wait("the broker to listen", self._listens, timeout)
+        before = len(self.process.exits)
+        wait("the broker to listen", lambda: self._listens() or len(self.process.exits) >= before + 3, timeout)
+        if not self._listens():
+            raise Timeout(f"the broker ends again and again; it says: {self.process.text()[-1500:]}")
 
     def _listens(self):
         with socket.socket() as s:

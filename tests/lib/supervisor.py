@@ -7,6 +7,7 @@ without a word (PR_SET_PDEATHSIG), and a session of their own keeps the terminal
 of going is ours.
 """
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -37,6 +38,14 @@ def wait(what, predicate, timeout=10.0):
             context.iteration(True)
     finally:
         GLib.source_remove(tick)
+
+
+def program(name):
+    """Where a program is. Brokers are daemons to Debian, in a folder that is not on a user's PATH."""
+    found = shutil.which(name, path=os.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin")
+    if not found:
+        raise RuntimeError(f"{name} is not installed: `./run build` tells what is missing")
+    return found
 
 
 class Process:
@@ -131,7 +140,7 @@ class Supervisor:
 
         `needs` is a path without which it is not restarted; `may_fail` says that an exit status is no crash.
         """
-        process = Process(self, name, argv, {**os.environ, **(env or {})}, os.path.join(self.folder, name + ".log"),
+        process = Process(self, name, [program(argv[0]), *argv[1:]], {**os.environ, **(env or {})}, os.path.join(self.folder, name + ".log"),
                           restart, needs, may_fail)
         self.processes.append(process)
         return process

@@ -12,7 +12,7 @@ import bus
 import pki
 import tap
 from lab import Lab
-from supervisor import Supervisor, Timeout, wait
+from supervisor import Supervisor, Timeout, program, wait
 
 
 class Supervision(unittest.TestCase):
@@ -53,6 +53,14 @@ class Supervision(unittest.TestCase):
         wait("its end", lambda: p.exits)
         self.assertEqual(len(self.supervisor.crashes()), 1)
         p.exits.clear()
+
+    def test_finds_daemons_for_a_user(self):
+        before = os.environ["PATH"]
+        self.addCleanup(os.environ.__setitem__, "PATH", before)
+        os.environ["PATH"] = "/usr/bin:/bin"
+        self.assertEqual(program("mosquitto"), "/usr/sbin/mosquitto")
+        with self.assertRaisesRegex(RuntimeError, "no-such-program is not installed"):
+            self.supervisor.start("x", ["no-such-program"])
 
     def test_leaves_no_child_when_killed(self):
         code = ("import sys; sys.path[:0] = sys.argv[1:2]\nfrom supervisor import Supervisor, wait\n"
