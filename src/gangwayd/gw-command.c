@@ -209,7 +209,8 @@ gw_commands_take (GwCommands *self, const GwUplinkMessage *message)
     return;
   answer = g_new0 (Answer, 1);
   answer->commands = g_rc_box_acquire (self);
-  if (message->response_topic != NULL)
+  /* Topics with a '$' are the broker's own. */
+  if (message->response_topic != NULL && *message->response_topic != '$')
     answer->response = g_strdup (message->response_topic);
   if (message->correlation != NULL)
     answer->correlation = g_bytes_new (message->correlation, message->correlation_len);
