@@ -450,6 +450,15 @@ gw_sim_command_help (void)
   return g_string_free (text, FALSE);
 }
 
+/* Words that the command's usage names, the optional ones too; "..." stands for any number. */
+static guint
+most_args (const Command *command)
+{
+  g_auto (GStrv) words = g_strsplit (command->usage, " ", -1);
+
+  return strstr (command->usage, "..") ? G_MAXUINT : g_strv_length (words);
+}
+
 static gboolean
 run_on_ports (const Command *command, Call *call, GError **error)
 {
@@ -480,7 +489,7 @@ run_command (Call *call, const char *name, GError **error)
 
       if (!g_str_equal (command->name, name))
         continue;
-      if (call->n_args < command->n_args)
+      if (call->n_args < command->n_args || call->n_args > most_args (command))
         return refuse (error, "Usage: %s %s", name, command->usage);
       return command->on_port ? run_on_ports (command, call, error) : command->on_call (call, error);
     }
