@@ -34,8 +34,6 @@ static const struct
     "polkit does not let you: try with sudo, or have the administrator grant the action (pkaction | grep "
     "gangway)" },
   { ERROR_PREFIX "NotFound", GW_CTL_NOT_FOUND, "gangwayctl list and gangwayctl policies show what there is" },
-  { ERROR_PREFIX "NotTrusted", GW_CTL_FAILED,
-    "import the vendor's signed manifest: gangwayctl inventory import FILE SIGNATURE" },
   { ERROR_PREFIX "Unclaimed", GW_CTL_FAILED,
     "claim it: gangwayctl batch add NAME --policy POLICY FILE, or name a policy with --policy" },
   { ERROR_PREFIX "Cloned", GW_CTL_FAILED, "unplug the copy, then gangwayctl approve ENDPOINT" },
@@ -43,7 +41,7 @@ static const struct
   { ERROR_PREFIX "Timeout", GW_CTL_FAILED,
     "the endpoint did not answer in time: gangwayctl explain ENDPOINT" },
   { ERROR_PREFIX "Busy", GW_CTL_FAILED, "wait for what is going on: gangwayctl jobs" },
-  { ERROR_PREFIX "BadState", GW_CTL_FAILED, "gangwayctl explain ENDPOINT tells its state" },
+  { ERROR_PREFIX "BadState", GW_CTL_FAILED, "gangwayctl explain ENDPOINT tells an endpoint's state, gangwayctl jobs a job's" },
   { ERROR_PREFIX "Storage", GW_CTL_FAILED,
     "look at the agent's log (journalctl -u gangwayd) and the disk's free space" },
 };
@@ -154,6 +152,13 @@ gw_ctl_options (const GwCtlVerb *verb,
     }
   drop_separator (argc, *argv);
   words = *argc - 1;
+  /* What goes out on D-Bus must be UTF-8; the few file names that are not can be linked to. */
+  for (int i = 1; i <= words; i++)
+    if (!g_utf8_validate ((*argv)[i], -1, NULL))
+      {
+        *exit = gw_ctl_usage (verb, "%s: word %d is not UTF-8 text", verb->name, i);
+        return FALSE;
+      }
   if (words < min || (max >= 0 && words > max))
     {
       *exit

@@ -27,16 +27,17 @@ static void
 print_manager (GwCtl *self)
 {
   g_autofree char *spool = gw_ctl_text_bytes (gw_dbus_manager_get_spool_bytes (self->manager));
+  guint64 chips = gw_dbus_inventory_get_chip_count (self->inventory);
+  guint manifests = gw_dbus_inventory_get_manifest_count (self->inventory);
+  guint batches = gw_dbus_inventory_get_batch_count (self->inventory);
 
   printf ("Gateway     %s\nAgent       gangwayd %s%s\n", gw_dbus_manager_get_gateway_id (self->manager),
           gw_dbus_manager_get_version (self->manager),
           gw_dbus_manager_get_clock_valid (self->manager) ? ""
                                                           : "; its CLOCK IS NOT VALID, reports are marked");
   print_counts (gw_dbus_manager_get_endpoint_counts (self->manager));
-  printf ("Inventory   %" G_GUINT64_FORMAT " chips in %u manifests, %u batches\n",
-          gw_dbus_inventory_get_chip_count (self->inventory),
-          gw_dbus_inventory_get_manifest_count (self->inventory),
-          gw_dbus_inventory_get_batch_count (self->inventory));
+  printf ("Inventory   %" G_GUINT64_FORMAT " chip%s in %u manifest%s, %u batch%s\n", chips,
+          chips == 1 ? "" : "s", manifests, manifests == 1 ? "" : "s", batches, batches == 1 ? "" : "es");
   printf ("Reports     %" G_GUINT64_FORMAT " taken, %" G_GUINT64_FORMAT " delivered, %s waiting on disk\n",
           gw_dbus_manager_get_reports_acknowledged (self->manager),
           gw_dbus_manager_get_reports_delivered (self->manager), spool);

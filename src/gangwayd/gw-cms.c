@@ -210,15 +210,16 @@ check_chain (GwCms *self, guint leaf, const char *name, GError **error)
       < 0)
     status |= GNUTLS_CERT_INVALID;
   if (status & GNUTLS_CERT_SIGNER_NOT_FOUND)
-    REFUSE (error, "the certificate of %s leads to no trusted root", name);
+    REFUSE (error, "the certificate of %s leads to no trusted root; if you trust this vendor, put its certificate into "
+            "trust.d/manifest and run `gangwayctl reload`", name);
   else if (status & GNUTLS_CERT_EXPIRED)
-    REFUSE (error, "the certificate of %s, or one above it, has expired", name);
+    REFUSE (error, "the certificate of %s, or one above it, has expired; ask the vendor for a new signature", name);
   else if (status & GNUTLS_CERT_NOT_ACTIVATED)
     REFUSE (error, "the certificate of %s, or one above it, is not valid yet; is the clock right?", name);
   else if (status & GNUTLS_CERT_PURPOSE_MISMATCH)
     REFUSE (error, "a certificate above %s does not allow code signing", name);
   else if (status & GNUTLS_CERT_INSECURE_ALGORITHM)
-    REFUSE (error, "the chain of %s uses keys or hashes that are too weak", name);
+    REFUSE (error, "the chain of %s uses keys or hashes that are too weak; ask the vendor for a new signature", name);
   else if (status != 0)
     REFUSE (error, "the chain of %s does not hold", name);
   return status == 0;

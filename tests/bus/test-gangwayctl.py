@@ -180,6 +180,7 @@ class Ctl(unittest.TestCase):
                                    (("rename", "press-4"), "SetName", ("",))):
             self.run_ctl(*args)
             self.assertEqual(self.last_call(method)[2], sent)
+        self.assertIn("is called 'press 6' from now on", self.run_ctl("rename", "press-4", "press 6"))
 
     def test_verbs_with_jobs(self):
         for verb, method in (("onboard", "Onboard"), ("renew", "Renew"), ("rekey", "Rekey")):
@@ -339,6 +340,8 @@ class Ctl(unittest.TestCase):
         self.assertIn("did you mean list", self.run_ctl("lst", code=2))
         self.assertIn("batch list", self.run_ctl("batch", code=2))
         self.assertIn("Unknown option", self.run_ctl("list", "--nope", code=2))
+        self.assertIn("word 2 is not UTF-8", self.run_ctl("rename", "press-4", b"\xff\xfe", code=2))
+        self.assertFalse([c for c in self.agent.calls if c[1] == "SetName"])
         self.run_ctl(code=2)
 
     def test_help_of_every_verb(self):
