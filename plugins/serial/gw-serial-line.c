@@ -65,7 +65,7 @@ go (GwSerialLine *self, const char *why)
   self->funcs->gone (self->owner, why);
 }
 
-/* ---- To the wire --------------------------------------------------------------------------------------- */
+/* ---- To the wire ---- */
 
 /* Makes the next datagram the frame under way. FALSE: there is none. */
 static gboolean
@@ -156,7 +156,7 @@ gw_serial_line_kick (GwSerialLine *self)
   line_unref (self);
 }
 
-/* ---- From the wire ------------------------------------------------------------------------------------- */
+/* ---- From the wire ---- */
 
 static void
 decode (GwSerialLine *self, const guint8 *data, gsize len)
@@ -213,7 +213,7 @@ on_readable (int fd, GIOCondition condition, gpointer data)
   return alive ? G_SOURCE_CONTINUE : G_SOURCE_REMOVE;
 }
 
-/* ---- Life ---------------------------------------------------------------------------------------------- */
+/* ---- Life ---- */
 
 GwSerialLine *
 gw_serial_line_new (int fd, gsize datagram_max, const GwSerialLineFuncs *funcs, gpointer owner)

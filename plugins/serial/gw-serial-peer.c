@@ -14,7 +14,7 @@ ms (int64_t n)
   return n * USEC_PER_MS;
 }
 
-/* ---- Questions ----------------------------------------------------------------------------------------- */
+/* ---- Questions ---- */
 
 static void
 ask (GwSerialPeer *self, int64_t now)
@@ -62,7 +62,7 @@ match_question (GwSerialPeer *self, const GwSmpMessage *msg, const GwLinkHello *
   return self->asked[slot].at;
 }
 
-/* ---- Answers ------------------------------------------------------------------------------------------- */
+/* ---- Answers ---- */
 
 static void
 go_down (GwSerialPeer *self, GwSerialDown why)
@@ -130,7 +130,7 @@ gw_serial_peer_take (GwSerialPeer *self, GwBytes info, int64_t now)
   self->funcs->datagram (self->owner, info);
 }
 
-/* ---- Time ---------------------------------------------------------------------------------------------- */
+/* ---- Time ---- */
 
 static int64_t
 latest (int64_t a, int64_t b)

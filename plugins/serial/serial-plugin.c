@@ -72,7 +72,7 @@ quit (Plugin *self, int status)
   g_main_loop_quit (self->loop);
 }
 
-/* ---- Time ---------------------------------------------------------------------------------------------- */
+/* ---- Time ---- */
 
 static void arm (Plugin *self);
 
@@ -99,7 +99,7 @@ arm (Plugin *self)
   g_source_attach (self->timer, NULL);
 }
 
-/* ---- The peer ------------------------------------------------------------------------------------------ */
+/* ---- The peer ---- */
 
 static void
 on_peer_ask (void *owner, GwBytes message)
@@ -171,7 +171,7 @@ static const GwSerialPeerFuncs peer_funcs = {
   .datagram = on_peer_datagram,
 };
 
-/* ---- The line ------------------------------------------------------------------------------------------ */
+/* ---- The line ---- */
 
 static void
 on_line_frame (gpointer owner, GwBytes info)
@@ -233,7 +233,7 @@ static const GwSerialLineFuncs line_funcs = {
   .gone = on_line_gone,
 };
 
-/* ---- The bus ------------------------------------------------------------------------------------------- */
+/* ---- The bus ---- */
 
 static void
 on_bus_attached (GangwayBus *bus, Plugin *self)
@@ -312,7 +312,7 @@ start_bus (Plugin *self)
   gangway_bus_attach_async (self->bus, NULL, on_bus_ready, self);
 }
 
-/* ---- The program --------------------------------------------------------------------------------------- */
+/* ---- The program ---- */
 
 static gboolean
 on_signal (gpointer data)

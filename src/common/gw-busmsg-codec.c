@@ -27,7 +27,7 @@ static const struct
   [GW_BUSMSG_STATS] = { true, false, false },
 };
 
-/* ---- Little-endian fields ------------------------------------------------------------------------------ */
+/* ---- Little-endian fields ---- */
 
 static uint64_t
 read_u64le (GwReader *r)
@@ -59,7 +59,7 @@ stats_field (GwBusmsgStats *stats, size_t i)
 
 #define STATS_FIELDS (GW_BUSMSG_STATS_LEN / 8)
 
-/* ---- Ranges, the same for both directions -------------------------------------------------------------- */
+/* ---- Ranges, the same for both directions ---- */
 
 static GwStatus
 check (const GwBusmsg *msg, size_t datagram_max)
@@ -93,7 +93,7 @@ check (const GwBusmsg *msg, size_t datagram_max)
   return GW_E_TYPE;
 }
 
-/* ---- Decoding ------------------------------------------------------------------------------------------ */
+/* ---- Decoding ---- */
 
 static GwStatus
 decode_hello (GwBusmsg *msg, GwReader *r)
@@ -169,7 +169,7 @@ gw_busmsg_decode (GwBusmsg *msg, GwBusmsgFrom from, const uint8_t *buf, size_t l
   return check (msg, datagram_max);
 }
 
-/* ---- Encoding ------------------------------------------------------------------------------------------ */
+/* ---- Encoding ---- */
 
 void
 gw_busmsg_encode_header (uint8_t buf[GW_BUSMSG_HEADER_LEN], GwBusmsgType type, uint32_t node)

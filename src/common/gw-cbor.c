@@ -10,7 +10,7 @@
 #define CBOR_BREAK_OCTET 0xff
 #define MAJOR_TAG 6
 
-/* ---- Reader: libcbor calls one of these for each head; each fills the item in ------------------- */
+/* ---- Reader: libcbor calls one of these for each head; each fills the item in ---- */
 
 typedef struct
 {
@@ -524,7 +524,7 @@ gw_cbor_read_value (GwCborReader *r, GwValue *out)
     }
 }
 
-/* ---- Writer ------------------------------------------------------------------------------------- */
+/* ---- Writer ---- */
 
 void
 gw_cbor_writer_init (GwCborWriter *w, void *buf, size_t size)

@@ -37,7 +37,7 @@ GwStatus gw_text_copy (GwText t, char *out, size_t size);
 /* UTF-8 (RFC 3629: no surrogates, shortest form) without C0, DEL and C1 control characters. */
 bool gw_text_is_clean (const char *s, size_t len);
 
-/* ---- Values of points ---------------------------------------------------------------------------------- */
+/* ---- Values of points ---- */
 
 typedef enum
 {
@@ -72,7 +72,7 @@ bool gw_value_equal (const GwValue *a, const GwValue *b);
 /* INT and FLOAT as a number; false for the other types. */
 bool gw_value_number (const GwValue *v, double *out);
 
-/* ---- Reader -------------------------------------------------------------------------------------------- */
+/* ---- Reader ---- */
 
 typedef enum
 {
@@ -145,7 +145,7 @@ GwStatus gw_cbor_read_bytes (GwCborReader *r, size_t min, size_t max, GwBytes *o
 GwStatus gw_cbor_read_text (GwCborReader *r, size_t max, GwText *out); /* GW_E_LIMIT, GW_E_TEXT */
 GwStatus gw_cbor_read_value (GwCborReader *r, GwValue *out);
 
-/* ---- Writer -------------------------------------------------------------------------------------------- */
+/* ---- Writer ---- */
 
 /* Once something did not fit, status stays GW_E_SPACE and nothing more is written: check it once at the end. */
 typedef struct

@@ -22,7 +22,7 @@
 #define LABEL_TIME 6
 #define LABEL_DATA 8
 
-/* ---- Names -------------------------------------------------------------------------------------- */
+/* ---- Names ---- */
 
 static bool
 is_alnum (uint8_t c)
@@ -62,7 +62,7 @@ gw_data_name_is_valid (GwText name)
   return name_is_valid ((GwText){ NULL, 0 }, name);
 }
 
-/* ---- SenML records ------------------------------------------------------------------------------ */
+/* ---- SenML records ---- */
 
 /* Presence in a record; the four kinds of value share one bit, so that two values are a duplicate. */
 enum
@@ -269,7 +269,7 @@ put_record (GwCborWriter *w, const GwDataRecord *rec)
     }
 }
 
-/* ---- Points ------------------------------------------------------------------------------------- */
+/* ---- Points ---- */
 
 static const GwField point_fields[] = {
   { .key = "id", .kind = GW_FIELD_UINT, GW_FIELD_AT (GwDataPoint, id), GW_FIELD_NEEDED, .max = UINT32_MAX },
@@ -329,7 +329,7 @@ read_point (GwCborReader *r, GwDataPoint *point)
   return point->has_step && point->step <= 0 ? GW_E_RANGE : GW_OK;
 }
 
-/* ---- Lists -------------------------------------------------------------------------------------- */
+/* ---- Lists ---- */
 
 /* Opens the array and remembers where its elements begin. */
 static GwStatus
@@ -459,7 +459,7 @@ gw_data_end (GwCborWriter *w)
   gw_cbor_put_break (w);
 }
 
-/* ---- Messages ----------------------------------------------------------------------------------- */
+/* ---- Messages ---- */
 
 static const GwField describe_req_fields[] = {
   { .key = "i",

@@ -212,7 +212,7 @@ gw_fields_decode (GwBytes body, const GwFieldTable *table, void *out, size_t siz
   return gw_cbor_read_end (&r);
 }
 
-/* ---- Encoding ----------------------------------------------------------------------------------- */
+/* ---- Encoding ---- */
 
 static bool
 is_present (const GwField *f, const uint8_t *in)

@@ -7,7 +7,7 @@
  * or in none. Times are milliseconds (_MS) unless the name says otherwise. No code, no includes.
  */
 
-/* ---- Identity ---------------------------------------------------------------------------------------- */
+/* ---- Identity ---- */
 
 #define GW_KEY_ID_LEN 32u       /* SHA-256 of the DER SubjectPublicKeyInfo of K_id */
 #define GW_KEY_ID_TEXT_LEN 64u  /* the same in lower-case hex, without a terminator */
@@ -18,7 +18,7 @@
 #define GW_HELLO_TEXT_MAX 24u   /* octets of manufacturer, model, serial number, firmware */
 #define GW_HELLO_NONCE_LEN 8u
 
-/* ---- Serial frames (RFC 1662 style) -------------------------------------------------------------------- */
+/* ---- Serial frames (RFC 1662 style) ---- */
 
 #define GW_FRAME_FLAG 0x7eu
 #define GW_FRAME_ESCAPE 0x7du
@@ -35,7 +35,7 @@
 
 #define GW_SERIAL_SPEED_DEFAULT 115200u
 
-/* ---- Links and datagrams ------------------------------------------------------------------------------- */
+/* ---- Links and datagrams ---- */
 
 #define GW_LINK_MTU_MIN 512u    /* what every link carries in one datagram */
 #define GW_LINK_MTU_MAX 4096u   /* what no link announces more than */
@@ -48,7 +48,7 @@
 #define GW_STATION_MISSES_MAX 10u       /* then the station is dropped */
 #define GW_STATION_SEARCH_PERIOD_MS 2000u
 
-/* ---- SMP v2 -------------------------------------------------------------------------------------------- */
+/* ---- SMP v2 ---- */
 
 #define GW_SMP_HEADER_LEN 8u
 #define GW_SMP_VERSION 1u       /* the value of the version field in SMP v2 */
@@ -109,7 +109,7 @@
 #define GW_SMP_RC_TOO_NEW 13u
 #define GW_SMP_RC_PER_USER 256u /* from here on ours; none is in use */
 
-/* ---- gw_link, in the clear ----------------------------------------------------------------------------- */
+/* ---- gw_link, in the clear ---- */
 
 #define GW_LINK_HELLO 0u        /* read */
 #define GW_LINK_PROBE 1u        /* write, as all that follow */
@@ -125,7 +125,7 @@
 
 #define GW_LINK_HELLO_PERIOD_MS 1000u   /* the plugin asks this often until a node is up */
 
-/* ---- gw_ident, inside DTLS ------------------------------------------------------------------------------ */
+/* ---- gw_ident, inside DTLS ---- */
 
 #define GW_IDENT_INFO 0u        /* read */
 #define GW_IDENT_CSR 1u         /* write */
@@ -178,7 +178,7 @@
 #define GW_IDENT_BINDING_LABEL "EXPORTER-Channel-Binding"
 #define GW_IDENT_SAN_PREFIX "urn:gangway:sn:"
 
-/* ---- gw_data, inside DTLS ------------------------------------------------------------------------------- */
+/* ---- gw_data, inside DTLS ---- */
 
 #define GW_DATA_DESCRIBE 0u     /* read */
 #define GW_DATA_READ 1u         /* read */
@@ -220,7 +220,7 @@
 #define GW_DATA_TIME_ABSOLUTE_S 268435456u      /* 2^28: smaller times are relative (RFC 8428, section 4.5.3) */
 #define GW_DATA_TIME_MAX_S 1000000000000u       /* 10^12: no time, base or sum lies further from 0 */
 
-/* ---- Sessions and requests ------------------------------------------------------------------------------ */
+/* ---- Sessions and requests ---- */
 
 #define GW_DTLS_CLIENT_HELLO_MIN_MS 1000u       /* then 2, 4 .. */
 #define GW_DTLS_CLIENT_HELLO_MAX_MS 60000u      /* .. this, each with the jitter below */
@@ -239,6 +239,6 @@
 #define GW_REQUEST_IMAGE_TIMEOUT_MS 40000u      /* erase, and upload at off 0 */
 #define GW_CLONE_PING_MS 2000u  /* the first session's time to answer when a second proof comes */
 
-/* ---- CBOR bounds ---------------------------------------------------------------------------------------- */
+/* ---- CBOR bounds ---- */
 
 #define GW_CBOR_DEPTH_MAX 8u    /* nesting inside a skipped item */

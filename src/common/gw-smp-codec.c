@@ -27,7 +27,7 @@ gw_datagram_kind (const uint8_t *data, size_t len)
     }
 }
 
-/* ---- Header ------------------------------------------------------------------------------------- */
+/* ---- Header ---- */
 
 size_t
 gw_datagram_whole_records (const uint8_t *data, size_t len)
@@ -127,7 +127,7 @@ gw_smp_end (GwCborWriter *w, size_t *len)
   return GW_OK;
 }
 
-/* ---- Results ------------------------------------------------------------------------------------ */
+/* ---- Results ---- */
 
 typedef struct
 {
@@ -249,7 +249,7 @@ gw_smp_empty_encode (GwCborWriter *w)
   gw_cbor_begin_map (w, 0);
 }
 
-/* ---- os ----------------------------------------------------------------------------------------- */
+/* ---- os ---- */
 
 static const GwField echo_req_fields[] = {
   { .key = "d",
@@ -387,7 +387,7 @@ gw_smp_reset_encode (const GwSmpReset *in, GwCborWriter *w)
   gw_fields_encode (&reset_table, in, w);
 }
 
-/* ---- enum --------------------------------------------------------------------------------------- */
+/* ---- enum ---- */
 
 static const GwField enum_req_fields[] = {
   { .key = "groups",

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-/* ---- Text --------------------------------------------------------------------------------------- */
+/* ---- Text ---- */
 
 GwText
 gw_text (const char *s)
@@ -80,7 +80,7 @@ gw_text_is_clean (const char *s, size_t len)
   return true;
 }
 
-/* ---- Values ------------------------------------------------------------------------------------- */
+/* ---- Values ---- */
 
 GwValue
 gw_value_bool (bool b)

@@ -32,7 +32,7 @@ find_point (const GwEp *ep, uint32_t id, size_t *index)
   return NULL;
 }
 
-/* ---- Values ------------------------------------------------------------------------------------------- */
+/* ---- Values ---- */
 
 static GwValue
 to_wire (const GwEpValue *value)
@@ -136,7 +136,7 @@ value_equal (const GwEpValue *a, const GwEpValue *b)
   return gw_value_equal (&x, &y);
 }
 
-/* ---- Describing --------------------------------------------------------------------------------------- */
+/* ---- Describing ---- */
 
 static void
 describe_point (const GwEpPoint *point, GwDataPoint *out)
@@ -234,7 +234,7 @@ describe (GwEp *ep, GwBytes body, GwCborWriter *w)
   return GW_EP_OK;
 }
 
-/* ---- Reading ------------------------------------------------------------------------------------------ */
+/* ---- Reading ---- */
 
 static void
 make_record (const GwEpPoint *point, const GwEpValue *value, GwDataRecord *out)
@@ -288,7 +288,7 @@ read_points (GwEp *ep, GwBytes body, GwCborWriter *w)
   return GW_EP_OK;
 }
 
-/* ---- Commands ----------------------------------------------------------------------------------------- */
+/* ---- Commands ---- */
 
 static GwEpCommandRecord *
 find_request (GwEp *ep, const uint8_t request[GW_DATA_REQUEST_LEN])
@@ -391,7 +391,7 @@ command_status (GwEp *ep, GwBytes body, GwCborWriter *w)
   return GW_EP_OK;
 }
 
-/* ---- Watching ----------------------------------------------------------------------------------------- */
+/* ---- Watching ---- */
 
 static int
 watch (GwEp *ep, GwBytes body, GwCborWriter *w)
@@ -494,7 +494,7 @@ gw_ep_data_poll (GwEp *ep, uint64_t now)
   return next;
 }
 
-/* ---- Reports of the application ----------------------------------------------------------------------- */
+/* ---- Reports of the application ---- */
 
 int
 gw_ep_report (GwEp *ep, const GwEpRecord *records, size_t n)

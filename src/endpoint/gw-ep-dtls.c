@@ -35,7 +35,7 @@ now_ms (const GwEpDtls *self)
   return self->platform->now_ms (self->platform->ctx);
 }
 
-/* ---- What mbedTLS calls ------------------------------------------------------------------------------- */
+/* ---- What mbedTLS calls ---- */
 
 static int
 bio_send (void *data, const unsigned char *buf, size_t len)
@@ -163,7 +163,7 @@ verify (void *data, mbedtls_x509_crt *crt, int depth, uint32_t *flags)
   return 0;
 }
 
-/* ---- Setting up --------------------------------------------------------------------------------------- */
+/* ---- Setting up ---- */
 
 static void
 configure (GwEpDtls *self, bool offer_ccm8)
@@ -247,7 +247,7 @@ gw_ep_dtls_set_link (GwEpDtls *self, uint16_t mtu, uint16_t frame_ms)
   mbedtls_ssl_conf_handshake_timeout (&self->conf, first, GW_DTLS_CLIENT_HELLO_MAX_MS);
 }
 
-/* ---- The owner ---------------------------------------------------------------------------------------- */
+/* ---- The owner ---- */
 
 static int
 parse_anchor (mbedtls_x509_crt *crt, const uint8_t *der, size_t len)
@@ -312,7 +312,7 @@ gw_ep_dtls_check_anchor (GwEpDtls *self, const uint8_t *der, size_t len)
   return status;
 }
 
-/* ---- The session -------------------------------------------------------------------------------------- */
+/* ---- The session ---- */
 
 void
 gw_ep_dtls_stop (GwEpDtls *self)
@@ -480,7 +480,7 @@ gw_ep_dtls_message_max (const GwEpDtls *self)
   return max > 0 ? (size_t)max : 0;
 }
 
-/* ---- Random numbers ----------------------------------------------------------------------------------- */
+/* ---- Random numbers ---- */
 
 int
 gw_ep_dtls_random (GwEpDtls *self, void *out, size_t len)

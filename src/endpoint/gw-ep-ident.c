@@ -24,7 +24,7 @@
 #define NV_JOURNAL_LEN 5u  /* level, generation after it */
 #define CERT_HEADER_LEN 4u /* generation of its key, before the DER */
 
-/* ---- Flash -------------------------------------------------------------------------------------------- */
+/* ---- Flash ---- */
 
 static int
 nv_read (GwEp *ep, GwEpNvSlot slot, uint8_t *out, size_t cap, size_t *len)
@@ -151,7 +151,7 @@ load_anchor (GwEp *ep)
   return status; /* an owner that cannot be read must not become "unowned" */
 }
 
-/* ---- Wiping ------------------------------------------------------------------------------------------- */
+/* ---- Wiping ---- */
 
 /* The part after the journal was written; may run again after a power cut. */
 static int
@@ -248,7 +248,7 @@ gw_ep_ident_session_end (GwEp *ep)
     (void)gw_ep_dtls_set_anchor (&ep->dtls, NULL, 0, NULL);
 }
 
-/* ---- What it says about itself ------------------------------------------------------------------------ */
+/* ---- What it says about itself ---- */
 
 void
 gw_ep_ident_hello (const GwEp *ep, GwLinkHello *hello)
@@ -329,7 +329,7 @@ info (GwEp *ep, GwBytes body, GwCborWriter *w)
   return GW_EP_OK;
 }
 
-/* ---- Objects that are fetched ------------------------------------------------------------------------- */
+/* ---- Objects that are fetched ---- */
 
 /* The chunk at `off`, as long as the answer has room. */
 static int
@@ -425,7 +425,7 @@ cert_get (GwEp *ep, GwBytes body, GwCborWriter *w)
   return result;
 }
 
-/* ---- Objects that arrive ------------------------------------------------------------------------------ */
+/* ---- Objects that arrive ---- */
 
 /* Takes one part; the offset in `up` is then the authoritative one. The same object offered again goes on
  * where it stood. Complete with a wrong digest: forgotten, rc 9. */
@@ -569,7 +569,7 @@ anchor (GwEp *ep, GwBytes body, GwCborWriter *w)
   return result;
 }
 
-/* ---- Ownership ---------------------------------------------------------------------------------------- */
+/* ---- Ownership ---- */
 
 static bool
 first_use_open (GwEp *ep)

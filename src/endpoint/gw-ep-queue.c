@@ -41,7 +41,7 @@ gw_ep_queue_session_end (GwEp *ep)
   ep->queue.hold_until = 0;
 }
 
-/* ---- The buffer --------------------------------------------------------------------------------------- */
+/* ---- The buffer ---- */
 
 static void
 read_head (GwReader *r, EntryHead *head)
@@ -119,7 +119,7 @@ gw_ep_queue_forget (GwEp *ep)
     gw_ep_queue_drop_first (ep);
 }
 
-/* ---- In ----------------------------------------------------------------------------------------------- */
+/* ---- In ---- */
 
 static size_t
 put_value (const GwEpValue *value, uint8_t *out)
@@ -194,7 +194,7 @@ gw_ep_queue_event (GwEp *ep, uint8_t level, uint32_t code, const char *text, siz
   push (ep, entry, GW_EP_ENTRY_HEAD_LEN + 5 + len, GW_DATA_EVENT, (uint8_t)len, at);
 }
 
-/* ---- Out ---------------------------------------------------------------------------------------------- */
+/* ---- Out ---- */
 
 static GwValue
 get_value (GwEpType type, GwBytes octets)

@@ -37,7 +37,7 @@ set_state (GwEp *ep, GwEpState state)
     ep->config->state_changed (ep->config->data, state);
 }
 
-/* ---- Life --------------------------------------------------------------------------------------------- */
+/* ---- Life ---- */
 
 size_t
 gw_ep_size (void)
@@ -148,7 +148,7 @@ gw_ep_shutdown (GwEp *ep)
   set_state (ep, GW_EP_OFF);
 }
 
-/* ---- Sessions ----------------------------------------------------------------------------------------- */
+/* ---- Sessions ---- */
 
 static void
 forget_session (GwEp *ep)
@@ -214,7 +214,7 @@ gw_ep_link (GwEp *ep, bool up)
   ep->hello_at = gw_ep_now (ep);
 }
 
-/* ---- Requests of the gateway -------------------------------------------------------------------------- */
+/* ---- Requests of the gateway ---- */
 
 static const GwEpCommand *
 find_command (const GwSmpMessage *req, const GwEpCommand *commands, size_t n)
@@ -329,7 +329,7 @@ run_session (GwEp *ep)
   while (event == GW_EP_DTLS_UP || event == GW_EP_DTLS_RECORD);
 }
 
-/* ---- Our requests: reports and events ----------------------------------------------------------------- */
+/* ---- Our requests: reports and events ---- */
 
 static void
 send_first (GwEp *ep, uint64_t now)
@@ -388,7 +388,7 @@ poll_reports (GwEp *ep, uint64_t now)
   return ep->smp.due;
 }
 
-/* ---- In the clear ------------------------------------------------------------------------------------- */
+/* ---- In the clear ---- */
 
 static void
 send_clear (GwEp *ep, GwCborWriter *w)
@@ -533,7 +533,7 @@ gw_ep_input (GwEp *ep, const uint8_t *datagram, size_t len)
   ep->busy = false;
 }
 
-/* ---- Time --------------------------------------------------------------------------------------------- */
+/* ---- Time ---- */
 
 static uint64_t
 poll_session (GwEp *ep, uint64_t now)
@@ -609,7 +609,7 @@ gw_ep_poll (GwEp *ep)
   return next;
 }
 
-/* ---- Asking ------------------------------------------------------------------------------------------- */
+/* ---- Asking ---- */
 
 int
 gw_ep_factory_reset (GwEp *ep)

@@ -293,8 +293,7 @@ gw_ctl_text_print_json (json_t *value)
   json_decref (value);
 }
 
-/* ---- Tables ----------------------------------------------------------------------------------------------
- */
+/* ---- Tables ---- */
 
 struct GwCtlTable
 {

@@ -41,8 +41,7 @@ json_t *gw_ctl_text_json (GVariant *value);
 /* Prints and releases `value` on stdout, indented. */
 void gw_ctl_text_print_json (json_t *value);
 
-/* ---- Tables ----------------------------------------------------------------------------------------------
- */
+/* ---- Tables ---- */
 
 typedef struct GwCtlTable GwCtlTable;
 

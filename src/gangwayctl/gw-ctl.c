@@ -138,8 +138,7 @@ gw_ctl_call (gpointer proxy, const char *method, GVariant *arguments, GUnixFDLis
                                                    CALL_TIMEOUT_MS, fds, NULL, NULL, error);
 }
 
-/* ---- Naming an endpoint ----------------------------------------------------------------------------------
- */
+/* ---- Naming an endpoint ---- */
 
 static guint
 common_digits (const char *a, const char *b)

@@ -50,8 +50,7 @@ typedef struct
   GwCtlExit (*run) (GwCtl *self, int argc, char **argv); /* argv[0] = the name */
 } GwCtlVerb;
 
-/* ---- The agent -------------------------------------------------------------------------------------------
- */
+/* ---- The agent ---- */
 
 /* Connects; on failure says so and returns FALSE, with the code in *exit. Further calls do nothing. */
 gboolean gw_ctl_connect (GwCtl *self, GwCtlExit *exit);
@@ -73,8 +72,7 @@ gpointer gw_ctl_at (GwCtl *self, const char *path, const char *interface);
 GVariant *
 gw_ctl_call (gpointer proxy, const char *method, GVariant *arguments, GUnixFDList *fds, GError **error);
 
-/* ---- Naming an endpoint ----------------------------------------------------------------------------------
- */
+/* ---- Naming an endpoint ---- */
 
 /* Finds the endpoint that `word` means: its object path, a unique beginning of its key id (4 digits or more),
  * its name or its serial number. If there is none, or several, says so with the nearest ones, sets *exit and
@@ -95,8 +93,7 @@ guint gw_ctl_id_digits (GPtrArray *endpoints);
  * g_strfreev. */
 char **gw_ctl_near (const char *word, const char *const *words);
 
-/* ---- Jobs ------------------------------------------------------------------------------------------------
- */
+/* ---- Jobs ---- */
 
 typedef struct GwCtlJobs GwCtlJobs;
 
@@ -109,8 +106,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (GwCtlJobs, gw_ctl_jobs_free)
  * NULL to not want it) is set also when the job failed with counts to tell. */
 gboolean gw_ctl_jobs_wait (GwCtlJobs *jobs, const char *path, GVariant **result, GError **error);
 
-/* ---- Errors ----------------------------------------------------------------------------------------------
- */
+/* ---- Errors ---- */
 
 /* Says on stderr that `doing` ("read the temperature") did not work, why and what next; returns the code to
  * exit with. */
@@ -122,8 +118,7 @@ GwCtlExit gw_ctl_refuse (GwCtl *self, GwCtlExit code, const char *what, const ch
 /* A wrong command line: says what and how it would be right. */
 GwCtlExit gw_ctl_usage (const GwCtlVerb *verb, const char *format, ...) G_GNUC_PRINTF (2, 3);
 
-/* ---- What several verbs do -------------------------------------------------------------------------------
- */
+/* ---- What several verbs do ---- */
 
 /* Calls a method without results of the endpoint `word`; `doing` as in gw_ctl_fail, `done` is printed if all
  * went well. */
@@ -152,8 +147,7 @@ json_t *gw_ctl_proxy_json (gpointer proxy);
 /* argv[first] and what follows, joined with blanks. */
 char *gw_ctl_join (int argc, char **argv, int first);
 
-/* ---- Options ---------------------------------------------------------------------------------------------
- */
+/* ---- Options ---- */
 
 /* Parses argv by `entries`; what is left stays in argv. Checks that at least `min` and at most `max` words
  * (-1: any number) are left after argv[0]. FALSE: told the user; *exit is set. */

@@ -68,7 +68,7 @@ struct GwDelegate
   GError *why; /* what a callback knows better than GnuTLS's error code */
 };
 
-/* --- shared parts ----------------------------------------------------------------------------------- */
+/* ---- shared parts ---- */
 
 static void
 build_content (const guint8 *hash, guint8 content[CONTENT_LEN])
@@ -211,7 +211,7 @@ gw_delegate_creds_free (GwDelegateCreds *self)
   g_free (self);
 }
 
-/* --- the client's chain ----------------------------------------------------------------------------- */
+/* ---- the client's chain ---- */
 
 static int
 chain_import (GwDelegateChain *self, const gnutls_datum_t *certs)
@@ -287,7 +287,7 @@ gw_delegate_chain_unref (GwDelegateChain *self)
   g_free (self);
 }
 
-/* --- the hook --------------------------------------------------------------------------------------- */
+/* ---- the hook ---- */
 
 static int
 transcript_start (GwDelegate *self)
@@ -376,7 +376,7 @@ on_verify (gnutls_session_t session)
   return self->verified ? 0 : GNUTLS_E_CERTIFICATE_ERROR;
 }
 
-/* --- the session ------------------------------------------------------------------------------------ */
+/* ---- the session ---- */
 
 GwDelegate *
 gw_delegate_new (GwDelegateCreds *creds,

@@ -54,7 +54,7 @@ struct GwMqtt
 
 static guint n_untamed;
 
-/* --- the listener ----------------------------------------------------------------------------------- */
+/* ---- the listener ---- */
 
 GwMqttPort *
 gw_mqtt_port_new (const char *runtime_dir, GError **error)
@@ -128,7 +128,7 @@ port_accept (GwMqttPort *self)
     }
 }
 
-/* --- the socketpair inside libmosquitto 2.0 --------------------------------------------------------- */
+/* ---- the socketpair inside libmosquitto 2.0 ---- */
 
 #if LIBMOSQUITTO_VERSION_NUMBER < 2001000
 
@@ -212,7 +212,7 @@ gw_mqtt_n_untamed (void)
   return n_untamed;
 }
 
-/* --- in and out of libmosquitto --------------------------------------------------------------------- */
+/* ---- in and out of libmosquitto ---- */
 
 static void
 destroy (GwMqtt *self)
@@ -297,7 +297,7 @@ on_misc (gpointer data)
   leave_and_report (self);
 }
 
-/* --- libmosquitto's callbacks ----------------------------------------------------------------------- */
+/* ---- libmosquitto's callbacks ---- */
 
 static const char *
 describe_reason (GwMqtt *self, int reason)
@@ -407,7 +407,7 @@ on_message (struct mosquitto *mosq,
   free (correlation);
 }
 
-/* --- object ----------------------------------------------------------------------------------------- */
+/* ---- object ---- */
 
 static gboolean
 set_up_client (GwMqtt *self, const GwMqttConfig *config, GError **error)

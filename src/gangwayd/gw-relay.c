@@ -81,7 +81,7 @@ copy_object (gconstpointer object, gpointer unused)
 
 static void try_next_address (GwRelay *self);
 
-/* --- ends ------------------------------------------------------------------------------------------- */
+/* ---- ends ---- */
 
 static void
 close_net (GwRelay *self)
@@ -115,7 +115,7 @@ finish (GwRelay *self, GError *why)
   self->events->closed (self, reason, self->data);
 }
 
-/* --- resolve and connect ---------------------------------------------------------------------------- */
+/* ---- resolve and connect ---- */
 
 static void
 on_name (GList *addresses, const GError *error, gpointer data)
@@ -228,7 +228,7 @@ try_next_address (GwRelay *self)
   finish (self, g_steal_pointer (&self->failure));
 }
 
-/* --- handshake -------------------------------------------------------------------------------------- */
+/* ---- handshake ---- */
 
 static void
 on_handshake_event (guint32 events, gpointer data)
@@ -345,7 +345,7 @@ gw_relay_signed (GwRelay *self, const guint8 *sig, gsize sig_len, const GError *
   gw_step_queue (&self->step);
 }
 
-/* --- the pipe --------------------------------------------------------------------------------------- */
+/* ---- the pipe ---- */
 
 static GError *
 hung_up_error (GwRelay *self)
@@ -541,7 +541,7 @@ gw_relay_attach (GwRelay *self, int fd)
     }
 }
 
-/* --- object ----------------------------------------------------------------------------------------- */
+/* ---- object ---- */
 
 GwRelay *
 gw_relay_new (GwLoop *loop, const GwRelayConfig *config, const GwRelayEvents *events, gpointer data)

@@ -90,7 +90,7 @@ static void try_now (GwUplink *self);
 static const GwRelayEvents relay_events;
 static const GwMqttEvents mqtt_events;
 
-/* --- references, states and telling ----------------------------------------------------------------- */
+/* ---- references, states and telling ---- */
 
 static GwUplink *
 hold (GwUplink *self)
@@ -167,7 +167,7 @@ forget_ticket (GwUplink *self)
   self->ticket = (gnutls_datum_t){ 0 };
 }
 
-/* --- a place among the handshakes ------------------------------------------------------------------- */
+/* ---- a place among the handshakes ---- */
 
 static void start_relay (GwUplink *self);
 
@@ -210,7 +210,7 @@ take_place (GwUplink *self)
   self->is_waiting = TRUE;
 }
 
-/* --- attempts --------------------------------------------------------------------------------------- */
+/* ---- attempts ---- */
 
 /* Everything of the attempt goes; a ticket it has earned stays unless the endpoint is leaving. */
 static void
@@ -354,7 +354,7 @@ try_now (GwUplink *self)
   take_place (self);
 }
 
-/* --- the relay's events ----------------------------------------------------------------------------- */
+/* ---- the relay's events ---- */
 
 static void
 on_sign (GwRelay *relay, const guint8 *th, gsize th_len, gpointer data)
@@ -425,7 +425,7 @@ static const GwRelayEvents relay_events = {
   .closed = on_relay_closed,
 };
 
-/* --- the client's events ---------------------------------------------------------------------------- */
+/* ---- the client's events ---- */
 
 static void
 on_connected (GwMqtt *mqtt, gpointer data)
@@ -527,7 +527,7 @@ static const GwMqttEvents mqtt_events = {
   .closed = on_mqtt_closed,
 };
 
-/* --- the owner's calls ------------------------------------------------------------------------------ */
+/* ---- the owner's calls ---- */
 
 void
 gw_uplink_start (GwUplink *self)
@@ -714,7 +714,7 @@ gw_uplink_next_attempt (GwUplink *self)
   return self->next_attempt;
 }
 
-/* --- making and freeing ----------------------------------------------------------------------------- */
+/* ---- making and freeing ---- */
 
 static gboolean
 config_is_valid (const GwUplinkConfig *config, GError **error)

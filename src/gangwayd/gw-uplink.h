@@ -128,7 +128,7 @@ typedef struct
   void (*ready) (GwUplink *self, gpointer data);
 } GwUplinkEvents;
 
-/* --- hub: what all uplinks share -------------------------------------------------------------------- */
+/* ---- hub: what all uplinks share ---- */
 
 /**
  * Makes a private folder (0700) under @runtime_dir (NULL = the user's runtime folder, else /tmp) with the
@@ -138,7 +138,7 @@ GwUplinkHub *gw_uplink_hub_new (GwLoop *loop, const char *runtime_dir, GError **
 void gw_uplink_hub_free (GwUplinkHub *hub);
 guint gw_uplink_hub_handshakes (GwUplinkHub *hub);
 
-/* --- uplink ----------------------------------------------------------------------------------------- */
+/* ---- uplink ---- */
 
 /** @events is borrowed and must stay (a static const). Errors: GW_ERROR_INVALID, GW_ERROR_UNSUPPORTED. Starts
  * in IDLE. */

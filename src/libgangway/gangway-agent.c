@@ -43,7 +43,7 @@ gangway_agent_backoff_ms (guint attempt, guint32 random)
   return step / 2 + random % (step / 2 + 1);
 }
 
-/* ---- AttachBus ----------------------------------------------------------------------------------------- */
+/* ---- AttachBus ---- */
 
 static void attach (GangwayAgent *self);
 
@@ -183,7 +183,7 @@ gangway_agent_retry (GangwayAgent *self)
   schedule (self);
 }
 
-/* ---- The bus and the agent's name ---------------------------------------------------------------------- */
+/* ---- The bus and the agent's name ---- */
 
 static void
 on_name_appeared (GDBusConnection *connection, const char *name, const char *name_owner, gpointer data)

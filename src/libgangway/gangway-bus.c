@@ -78,7 +78,7 @@ enum
 static GParamSpec *props[N_PROPS];
 static guint signals[N_SIGNALS];
 
-/* ---- Statistics ---------------------------------------------------------------------------------------- */
+/* ---- Statistics ---- */
 
 static void send_stats (GangwayBus *self);
 
@@ -147,7 +147,7 @@ gangway_bus_set_stats (GangwayBus *self, const GangwayStats *stats)
   send_stats (self);
 }
 
-/* ---- Nodes --------------------------------------------------------------------------------------------- */
+/* ---- Nodes ---- */
 
 static void
 announce (GangwayBus *self, GangwayNode *node)
@@ -274,7 +274,7 @@ gangway_bus_node_send (GangwayBus *self, GangwayNode *node, GBytes *datagram, GE
   return TRUE;
 }
 
-/* ---- Attaching ----------------------------------------------------------------------------------------- */
+/* ---- Attaching ---- */
 
 /* Ends attach_async, if it has not ended yet. */
 static gboolean
@@ -614,7 +614,7 @@ gangway_bus_sandbox (GangwayBus *self, GError **error)
   return self->sandboxed;
 }
 
-/* ---- The object ---------------------------------------------------------------------------------------- */
+/* ---- The object ---- */
 
 /**
  * gangway_bus_new:

@@ -113,7 +113,7 @@ fail_later (GangwaySocket *self, GangwayError code, const char *message)
   g_source_attach (self->fail, self->context);
 }
 
-/* ---- Sending ------------------------------------------------------------------------------------------- */
+/* ---- Sending ---- */
 
 /* 1: sent, 0: not now, -1: the other side is gone (the read side will report it). */
 static int
@@ -212,7 +212,7 @@ gangway_socket_try_send (GangwaySocket *self, const GwBusmsg *msg)
   return send_octets (self, packet, len) > 0;
 }
 
-/* ---- Receiving ----------------------------------------------------------------------------------------- */
+/* ---- Receiving ---- */
 
 static void
 take_hello (GangwaySocket *self, const GwBusmsg *msg)
@@ -302,7 +302,7 @@ on_hello_timeout (gpointer data)
   return G_SOURCE_REMOVE;
 }
 
-/* ---- Life ---------------------------------------------------------------------------------------------- */
+/* ---- Life ---- */
 
 gboolean
 gangway_socket_check_fd (int fd, GError **error)

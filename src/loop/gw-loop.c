@@ -55,7 +55,7 @@ struct GwFdWatch
   gpointer data;
 };
 
-/* --- timers ----------------------------------------------------------------------------------------- */
+/* ---- timers ---- */
 
 static gboolean
 timer_before (const GwTimer *a, const GwTimer *b)
@@ -196,7 +196,7 @@ run_timers (GwLoop *self)
     }
 }
 
-/* --- descriptors ------------------------------------------------------------------------------------ */
+/* ---- descriptors ---- */
 
 GwFdWatch *
 gw_loop_watch (GwLoop *self, int fd, guint32 events, GwFdFunc func, gpointer data)
@@ -276,7 +276,7 @@ run_watches (GwLoop *self)
     }
 }
 
-/* --- steps ------------------------------------------------------------------------------------------ */
+/* ---- steps ---- */
 
 void
 gw_step_init (GwStep *step, GwLoop *loop, GwStepFunc func, gpointer data)
@@ -338,7 +338,7 @@ run_steps (GwLoop *self)
     }
 }
 
-/* --- the source ------------------------------------------------------------------------------------- */
+/* ---- the source ---- */
 
 static gboolean
 work_is_due (GwLoop *self)

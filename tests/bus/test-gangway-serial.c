@@ -34,7 +34,7 @@ typedef struct
   GSource *source;
 } Lab;
 
-/* ---- The endpoint's end of the line -------------------------------------------------------------------- */
+/* ---- The endpoint's end of the line ---- */
 
 static gboolean
 on_master (int fd, GIOCondition condition, gpointer data)
@@ -160,7 +160,7 @@ answer_hello (Lab *lab, guint8 kid)
   send_frame (lab, g_bytes_get_data (message, NULL), g_bytes_get_size (message));
 }
 
-/* ---- The plugin ---------------------------------------------------------------------------------------- */
+/* ---- The plugin ---- */
 
 static void
 child_setup (gpointer data)
@@ -263,7 +263,7 @@ discover (Lab *lab, guint8 kid)
   return expect (lab, GW_BUSMSG_NODE_UP)->node;
 }
 
-/* ---- Tests --------------------------------------------------------------------------------------------- */
+/* ---- Tests ---- */
 
 static void
 test_discovery (Lab *lab, gconstpointer data)

@@ -175,7 +175,7 @@ send_text (GangwayNode *node, const char *text, GError **error)
   return gangway_node_send (node, datagram, error);
 }
 
-/* ---- Attaching ----------------------------------------------------------------------------------------- */
+/* ---- Attaching ---- */
 
 static void
 test_attach (Plugin *plugin, gconstpointer data)
@@ -281,7 +281,7 @@ test_limits (Plugin *plugin, gconstpointer data)
   g_assert_error (error, GANGWAY_ERROR, GANGWAY_ERROR_LIMIT);
 }
 
-/* ---- The agent dies and comes back --------------------------------------------------------------------- */
+/* ---- The agent dies and comes back ---- */
 
 static void
 test_restart (Plugin *plugin, gconstpointer data)
@@ -420,7 +420,7 @@ test_early_free (void)
   gw_test_drain ();
 }
 
-/* ---- Traffic ------------------------------------------------------------------------------------------- */
+/* ---- Traffic ---- */
 
 static void
 test_scan (Plugin *plugin, gconstpointer data)
@@ -537,7 +537,7 @@ test_backoff (void)
     }
 }
 
-/* ---- The sandbox --------------------------------------------------------------------------------------- */
+/* ---- The sandbox ---- */
 
 static void
 child_setup (gpointer data)

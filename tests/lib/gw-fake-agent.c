@@ -29,7 +29,7 @@ struct _GwFakeAgent
   GwBusmsg msg;
 };
 
-/* ---- The socket ---------------------------------------------------------------------------------------- */
+/* ---- The socket ---- */
 
 void
 gw_fake_agent_hang_up (GwFakeAgent *self)
@@ -112,7 +112,7 @@ say_hello (GwFakeAgent *self)
     gw_fake_agent_send (self, &msg);
 }
 
-/* ---- D-Bus --------------------------------------------------------------------------------------------- */
+/* ---- D-Bus ---- */
 
 static int
 make_socket (GwFakeAgent *self)
@@ -246,7 +246,7 @@ gw_fake_agent_get_options (GwFakeAgent *self)
   return self->options;
 }
 
-/* ---- Messages ------------------------------------------------------------------------------------------ */
+/* ---- Messages ---- */
 
 static gboolean
 has_message (gpointer data)

@@ -16,7 +16,7 @@ struct _GwTestBus
   GPid pid;
 };
 
-/* ---- Waiting ------------------------------------------------------------------------------------------- */
+/* ---- Waiting ---- */
 
 static gboolean
 on_watchdog (gpointer data)
@@ -42,7 +42,7 @@ gw_test_drain (void)
     ;
 }
 
-/* ---- The daemon ---------------------------------------------------------------------------------------- */
+/* ---- The daemon ---- */
 
 static char *
 replace_all (const char *text, const char *pattern, const char *by)

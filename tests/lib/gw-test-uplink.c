@@ -5,7 +5,7 @@
 
 #define PATIENCE 30 /* seconds of real time; only for tests that fail */
 
-/* --- the endpoint's events -------------------------------------------------------------------------- */
+/* ---- the endpoint's events ---- */
 
 static void
 free_uplink (GwTestEndpoint *self)
@@ -100,7 +100,7 @@ static const GwUplinkEvents events = {
   .ready = on_ready,
 };
 
-/* --- stage ------------------------------------------------------------------------------------------ */
+/* ---- stage ---- */
 
 GwTestStage *
 gw_test_stage_new_stopped (void)
@@ -235,7 +235,7 @@ gw_test_stage_settle (GwTestStage *self)
     ;
 }
 
-/* --- endpoints -------------------------------------------------------------------------------------- */
+/* ---- endpoints ---- */
 
 GwUplinkConfig
 gw_test_stage_config (GwTestStage *self, const char *name)

@@ -41,7 +41,7 @@ expect_no_log (GwTestStage *stage, const char *text)
   g_assert_null (strstr (log, text));
 }
 
-/* --- the straight way ------------------------------------------------------------------------------- */
+/* ---- the straight way ---- */
 
 static void
 test_online (void)
@@ -209,7 +209,7 @@ test_last_will (void)
   gw_test_stage_free (stage);
 }
 
-/* --- the signature ---------------------------------------------------------------------------------- */
+/* ---- the signature ---- */
 
 static void
 test_late_signature (void)
@@ -407,7 +407,7 @@ test_free_in_events (void)
   gw_test_stage_free (stage);
 }
 
-/* --- the broker ------------------------------------------------------------------------------------- */
+/* ---- the broker ---- */
 
 static void
 test_broker_restarted (void)
@@ -659,7 +659,7 @@ test_hello_retry (void)
   gw_test_stage_free (stage);
 }
 
-/* --- a broker in the test's hands ------------------------------------------------------------------- */
+/* ---- a broker in the test's hands ---- */
 
 typedef struct
 {
@@ -853,7 +853,7 @@ test_hostile_broker (void)
   close_hands (&h);
 }
 
-/* --- numbers ---------------------------------------------------------------------------------------- */
+/* ---- numbers ---- */
 
 /* Octets that this process's sockets hold in the kernel. */
 static guint64

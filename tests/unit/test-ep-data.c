@@ -50,7 +50,7 @@ text (const char *s, GwEpType type)
   return value;
 }
 
-/* ---- Describe, read ----------------------------------------------------------------------------------- */
+/* ---- Describe, read ---- */
 
 static void
 test_describe (void)
@@ -204,7 +204,7 @@ test_read_nonsense (void)
     }
 }
 
-/* ---- Commands ----------------------------------------------------------------------------------------- */
+/* ---- Commands ---- */
 
 static int
 write_value (Lab *lab, guint8 rq, guint32 id, GwValue value, guint64 by, GwDataWriteRsp *rsp)
@@ -362,7 +362,7 @@ test_write_keeps_eight (void)
     }
 }
 
-/* ---- Reports ------------------------------------------------------------------------------------------ */
+/* ---- Reports ---- */
 
 typedef struct
 {
@@ -844,7 +844,7 @@ test_release_drops_reports (void)
   g_assert_cmpuint (lab->records->len, ==, 0);
 }
 
-/* ---- Watches ------------------------------------------------------------------------------------------ */
+/* ---- Watches ---- */
 
 static int
 watch (Lab *lab, guint32 id, guint32 min, guint32 max, double deadband)

@@ -7,7 +7,7 @@
 #include "gw-link-codec.h"
 #include "test-ep-lab.h"
 
-/* ---- The handshake ------------------------------------------------------------------------------------ */
+/* ---- The handshake ---- */
 
 static void
 test_handshake (void)
@@ -175,7 +175,7 @@ test_suites (void)
   g_assert_cmpint (gnutls_cipher_get (lab->server), ==, GNUTLS_CIPHER_AES_128_CCM_8);
 }
 
-/* ---- Whom it trusts ----------------------------------------------------------------------------------- */
+/* ---- Whom it trusts ---- */
 
 static void
 test_unowned_accepts_any (void)
@@ -242,7 +242,7 @@ test_owned_ignores_names_and_dates (void)
   lab_connect (lab);
 }
 
-/* ---- Loss, restarts ----------------------------------------------------------------------------------- */
+/* ---- Loss, restarts ---- */
 
 /* Each datagram of the handshake lost once, by number; then one in five by chance. */
 static guint lose_number;

@@ -57,7 +57,7 @@ owned_lab (guint64 seed)
   return lab;
 }
 
-/* ---- Who may ------------------------------------------------------------------------------------------ */
+/* ---- Who may ---- */
 
 /* A stranger gets info, nonce, anchor and own, and what is needed to find and to keep them; all else is 11.
  */
@@ -120,7 +120,7 @@ test_info (void)
   g_assert_cmpuint (info.puf.max, ==, GW_PUF_FIX_MAX);
 }
 
-/* ---- First use ---------------------------------------------------------------------------------------- */
+/* ---- First use ---- */
 
 static void
 test_own (void)
@@ -256,7 +256,7 @@ test_own_by_unfit_gateway (void)
   g_assert_false (gw_ep_owned (lab->ep));
 }
 
-/* ---- Chunks ------------------------------------------------------------------------------------------- */
+/* ---- Chunks ---- */
 
 static int
 send_part (Lab *lab, const guint8 *data, gsize len, guint32 off, guint32 n, const guint8 *sha, guint32 *next)
@@ -321,7 +321,7 @@ test_upload (void)
   g_assert_cmpint (send_part (lab, data, 1000, 400, 10, NULL, &next), ==, GW_SMP_RC_BAD_STATE);
 }
 
-/* ---- CSR and certificates ----------------------------------------------------------------------------- */
+/* ---- CSR and certificates ---- */
 
 static int
 fetch (Lab *lab, guint8 command, guint8 slot, guint64 generation, GBytes **out)
@@ -546,7 +546,7 @@ test_certificate (void)
   g_assert_true (g_bytes_equal (cert2, back2));
 }
 
-/* ---- Signatures --------------------------------------------------------------------------------------- */
+/* ---- Signatures ---- */
 
 static GBytes *
 sign_body (guint8 slot, guint64 generation, gsize len)
@@ -721,7 +721,7 @@ test_sign_late_and_lost (void)
   g_assert_cmpuint (stats.signatures, ==, 0);
 }
 
-/* ---- The rest ----------------------------------------------------------------------------------------- */
+/* ---- The rest ---- */
 
 static void
 test_nonce_and_identify (void)

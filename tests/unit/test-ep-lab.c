@@ -11,7 +11,7 @@
 #define ROUNDS_MAX 10000
 #define SERVER_TIMEOUT_FLOOR_MS 100 /* gnutls_dtls_get_timeout() may say 0 */
 
-/* ---- The clock ---------------------------------------------------------------------------------------- */
+/* ---- The clock ---- */
 
 guint64 lab_clock_ms;
 
@@ -21,7 +21,7 @@ set_now (Lab *self, guint64 now)
   self->now = lab_clock_ms = now;
 }
 
-/* ---- Certificates ------------------------------------------------------------------------------------- */
+/* ---- Certificates ---- */
 
 static void
 check (int ret)
@@ -94,7 +94,7 @@ lab_set_gateway_cert (Lab *self, LabCert cert)
   load_credentials (self);
 }
 
-/* ---- The endpoint's platform -------------------------------------------------------------------------- */
+/* ---- The endpoint's platform ---- */
 
 static const GwEpPoint points[] = {
   { .id = 1,
@@ -289,7 +289,7 @@ lab_free (Lab *self)
   g_free (self);
 }
 
-/* ---- The gateway's server ----------------------------------------------------------------------------- */
+/* ---- The gateway's server ---- */
 
 static ssize_t
 server_push (gnutls_transport_ptr_t ptr, const void *data, size_t len)
@@ -558,7 +558,7 @@ lab_power_cycle (Lab *self)
   g_assert_cmpint (gw_ep_power_up (self->ep), ==, GW_OK);
 }
 
-/* ---- Messages ----------------------------------------------------------------------------------------- */
+/* ---- Messages ---- */
 
 GBytes *
 lab_written (GwCborWriter *w)

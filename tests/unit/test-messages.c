@@ -72,7 +72,7 @@ recode (const json_t *v, const GByteArray *body)
   return vector_codec (v)->recode ((GwBytes){ body->data, body->len }, &w);
 }
 
-/* ---- Each vector, both ends ---------------------------------------------------------------------------- */
+/* ---- Each vector, both ends ---- */
 
 /* Writes the sample of @v as a whole message into a fresh buffer of exactly @size octets. */
 static GwStatus
@@ -178,7 +178,7 @@ test_trailing (gconstpointer data)
   g_assert_cmpint (recode (v, body), ==, GW_E_MALFORMED);
 }
 
-/* ---- Each field of each vector ------------------------------------------------------------------------- */
+/* ---- Each field of each vector ---- */
 
 /* A body taken apart: where each pair begins, where its value does, and the end. */
 typedef struct
@@ -301,7 +301,7 @@ test_unknown_fields (gconstpointer data)
   g_assert_cmpint (recode (v, indefinite), ==, GW_OK);
 }
 
-/* ---- Bounds of single fields --------------------------------------------------------------------------- */
+/* ---- Bounds of single fields ---- */
 
 #define TEXT(s)                                                                                              \
   {                                                                                                          \

@@ -14,7 +14,7 @@
 #define MAX_PACKET 65536
 #define SECOND ((gint64)G_USEC_PER_SEC)
 
-/* --- a resolver that answers when told -------------------------------------------------------------- */
+/* ---- a resolver that answers when told ---- */
 
 typedef struct
 {
@@ -83,7 +83,7 @@ fake_answer (FakeResolver *self, const char *addresses)
     g_task_return_new_error (task, G_RESOLVER_ERROR, G_RESOLVER_ERROR_NOT_FOUND, "no such name");
 }
 
-/* --- the stage -------------------------------------------------------------------------------------- */
+/* ---- the stage ---- */
 
 typedef struct
 {
@@ -271,7 +271,7 @@ expect_closed (Fixture *f, GwError code, const char *part)
     g_error ("expected \"%s\" in \"%s\"", part, f->why->message);
 }
 
-/* --- getting there ---------------------------------------------------------------------------------- */
+/* ---- getting there ---- */
 
 static void
 test_name_unknown (Fixture *f, gconstpointer data)
@@ -386,7 +386,7 @@ test_names_shared (Fixture *f, gconstpointer data)
   gw_relay_free (more[0]);
 }
 
-/* --- the pipe --------------------------------------------------------------------------------------- */
+/* ---- the pipe ---- */
 
 /* CONNACK and then PUBLISH packets, the stream's n-th octets predictable. */
 static GByteArray *

@@ -46,7 +46,7 @@ struct Rig
   guint64 now;
 };
 
-/* ---- The bus's owner, as the agent is ------------------------------------------------------------------- */
+/* ---- The bus's owner, as the agent is ---- */
 
 static void
 on_proving (GwBus *bus, GwNode *node, gpointer data)
@@ -103,7 +103,7 @@ on_removed (GwEndpoint *endpoint, gpointer data)
 
 static const GwRosterListener listener = { on_added, on_removed };
 
-/* ---- Lines ---------------------------------------------------------------------------------------------- */
+/* ---- Lines ---- */
 
 static void
 tell (Line *line, const GwBusmsg *message)
@@ -234,7 +234,7 @@ advance (Rig *self, guint ms)
     }
 }
 
-/* ---- Chips ---------------------------------------------------------------------------------------------- */
+/* ---- Chips ---- */
 
 /* A chip that was taken by this gateway's owner, powered. */
 static Lab *
@@ -293,7 +293,7 @@ assert_at (Rig *self, Lab *lab, guint n)
   g_assert_true (gw_session_is_up (gw_endpoint_get_session (endpoint)));
 }
 
-/* ---- Fixture -------------------------------------------------------------------------------------------- */
+/* ---- Fixture ---- */
 
 static Rig *
 rig_new (void)
@@ -384,7 +384,7 @@ cloned (Lab **first, Lab **second)
   return rig;
 }
 
-/* ---- One place -------------------------------------------------------------------------------------------- */
+/* ---- One place ---- */
 
 static void
 test_a_stranger (void)
@@ -437,7 +437,7 @@ test_the_plugin_leaves (void)
   g_assert_cmpuint (rig->added, ==, 1);
 }
 
-/* ---- Moved, or copied ------------------------------------------------------------------------------------- */
+/* ---- Moved, or copied ---- */
 
 static void
 test_moved_cable (void)
@@ -667,7 +667,7 @@ test_claims_without_proof (void)
   g_assert_cmpuint (rig->added, ==, 1);
 }
 
-/* ---- Floods ------------------------------------------------------------------------------------------------- */
+/* ---- Floods ---- */
 
 /* Ever new nodes, a ClientHello of each: what one node is allowed does not bound them. */
 static void
@@ -701,7 +701,7 @@ test_handshakes_of_a_bus_are_bounded (void)
   assert_at (rig, chip, 0);
 }
 
-/* ---- Strangers are bounded ---------------------------------------------------------------------------------- */
+/* ---- Strangers are bounded ---- */
 
 /* A chip that forgets who it was: the next power-up makes a new key of it. */
 static void

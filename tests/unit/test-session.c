@@ -59,7 +59,7 @@ struct Rig
   Place free_at;
 };
 
-/* ---- The node's owner and the session's user ------------------------------------------------------------ */
+/* ---- The node's owner and the session's user ---- */
 
 static void
 maybe_free (Rig *self, Place place)
@@ -182,7 +182,7 @@ static const GwNodeEvents node_events = {
   .failed = on_failed,
 };
 
-/* ---- The line ------------------------------------------------------------------------------------------- */
+/* ---- The line ---- */
 
 static gboolean
 is_client_hello (const guint8 *datagram, gsize len)
@@ -248,7 +248,7 @@ advance (Rig *self, guint ms)
     }
 }
 
-/* ---- Fixture -------------------------------------------------------------------------------------------- */
+/* ---- Fixture ---- */
 
 static void
 new_node (Rig *self)
@@ -368,7 +368,7 @@ forge_hello (Rig *self, guint32 stranger)
   g_queue_clear_full (&self->lab->to_endpoint, (GDestroyNotify) g_bytes_unref);
 }
 
-/* ---- Proof and survey ------------------------------------------------------------------------------------ */
+/* ---- Proof and survey ---- */
 
 static void
 test_proof (void)
@@ -416,7 +416,7 @@ test_short_datagrams (void)
   g_assert_cmpuint (rig->proved, ==, 1);
 }
 
-/* ---- Who is there ---------------------------------------------------------------------------------------- */
+/* ---- Who is there ---- */
 
 static void
 test_reboot (void)
@@ -497,7 +497,7 @@ test_start_is_asked_for_within_limits (void)
   g_assert_cmpuint (rig->starts, <=, 1 + 60000 / GW_DTLS_START_HONOUR_MS);
 }
 
-/* ---- What strangers send --------------------------------------------------------------------------------- */
+/* ---- What strangers send ---- */
 
 static void
 test_copy_of_the_hello (void)
@@ -694,7 +694,7 @@ test_clear_smp_does_nothing (void)
   g_assert_true (asks (rig));
 }
 
-/* ---- Silence --------------------------------------------------------------------------------------------- */
+/* ---- Silence ---- */
 
 static gboolean
 gone (Rig *self, gboolean to_gateway, const guint8 *datagram, gsize len)
@@ -818,7 +818,7 @@ test_drop_tells_the_endpoint (void)
   g_assert_cmpint (gw_ep_state (rig->lab->ep), !=, GW_EP_SESSION);
 }
 
-/* ---- Freed inside each callback --------------------------------------------------------------------------- */
+/* ---- Freed inside each callback ---- */
 
 static void
 test_free_inside (gconstpointer data)
