@@ -48,7 +48,7 @@ class Interfaces(unittest.TestCase):
         self.assertEqual(missing, [])
 
     def test_every_method_has_an_action_that_polkit_knows(self):
-        with open(os.path.join(SOURCE, "data", "org.gangway.gangway1.policy"), encoding="utf-8") as f:
+        with open(os.path.join(SOURCE, "data", "org.gangway.gangway1.policy.in"), encoding="utf-8") as f:
             known = set(re.findall(r'<action id="([^"]+)"', f.read()))
         used, without = set(), []
         for file, _text, interface in interfaces():
