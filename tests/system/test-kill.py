@@ -9,6 +9,7 @@ import random
 import unittest
 
 import tap
+from bus import ROOT
 from lab import Lab
 from supervisor import Timeout, wait
 
@@ -39,13 +40,26 @@ class Kill(unittest.TestCase):
             lab.wait_agent()
             lab.wait_online(timeout=90)
             lab.control("stop all")
-            reports, delivered, lost = lab.drained(5)
+            # A broker that saves its state at each turn takes its time with what piled up while things were dead.
+            reports, delivered, lost = lab.drained(60)
             twice = sum(n - 1 for n in lab.subscriber.deliveries.values())
             print(f"# {kills}: {reports} acknowledged, {delivered} delivered, {len(lost)} lost, {twice} delivered again",
                   flush=True)
+            if lost:
+                self.tell(lab, lost)
             self.assertGreater(reports, CYCLES * ENDPOINTS)
             self.assertEqual(lost, [], f"seed {SEED}")
             self.assertEqual(lab.subscriber.changed, [], "what comes again is the same, octet by octet")
+
+    @staticmethod
+    def tell(lab, lost):
+        """Where what is missing is: still on its way, or nowhere."""
+        for n, key_id in enumerate(lab.ids()):
+            missing = sorted((boot, q) for kid, boot, q in lost if kid == key_id)
+            _state, _reason, _remedy, details = lab.bus.call(ROOT, "Manager", "Explain", "(s)", key_id)
+            if missing:
+                print(f"# port {n}: {len(missing)} missing, from {missing[0]} to {missing[-1]}; "
+                      f"{details.get('spooled')} still in the spool", flush=True)
 
     @staticmethod
     def let_run(seconds):
