@@ -31,6 +31,7 @@
 #define FIGURES_PERIOD_USEC G_USEC_PER_SEC
 /* The age of the gateway's own certificate is looked at this often. */
 #define RENEWAL_PERIOD_USEC (G_GINT64_CONSTANT (24 * 3600) * G_USEC_PER_SEC)
+#define RENEWAL_RETRY_USEC (G_GINT64_CONSTANT (3600) * G_USEC_PER_SEC)
 
 typedef struct
 {
@@ -325,28 +326,43 @@ show_figures (gpointer data)
 
 /* Sessions that are up go on with the certificate that they were opened with. */
 static void
-renew_identity (gpointer data)
+take_identity (GwAgent *self, GError **error)
 {
-  GwAgent *self = data;
-  g_autoptr (GError) error = NULL;
-  g_autoptr (GwChannelIdentity) identity = NULL;
+  GwChannelIdentity *identity = gw_channel_identity_new (gw_ca_get_credentials (self->services.ca), error);
   GHashTableIter iter;
   Attachment *attachment;
-  gboolean renewed = FALSE;
 
-  gw_timer_arm (&self->renewal, RENEWAL_PERIOD_USEC);
-  if (gw_ca_renew_gateway (self->services.ca, &renewed, &error) && renewed)
-    identity = gw_channel_identity_new (gw_ca_get_credentials (self->services.ca), &error);
-  if (error != NULL)
-    gw_event (GW_EVENT_STORAGE_FAILED, NULL, NULL, "the gateway's certificate could not be renewed: %s", error->message);
   if (identity == NULL)
     return;
   gw_event (GW_EVENT_CREDENTIAL_GATEWAY_RENEWED, NULL, NULL, "the gateway's own certificate was renewed");
   gw_channel_identity_unref (self->services.identity);
-  self->services.identity = g_steal_pointer (&identity);
+  self->services.identity = identity;
   g_hash_table_iter_init (&iter, self->attachments);
   while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &attachment))
     gw_bus_set_identity (attachment->bus, self->services.identity);
+}
+
+static void
+on_renewed (GObject *source, GAsyncResult *result, gpointer data)
+{
+  GwAgent *self = data;
+  g_autoptr (GError) error = NULL;
+  gboolean renewed;
+
+  if (gw_ca_renew_gateway_finish (self->services.ca, result, &renewed, &error) && renewed)
+    take_identity (self, &error);
+  /* A token that cannot be used has told so itself. */
+  if (error != NULL && !g_error_matches (error, GW_ERROR, GW_ERROR_BAD_STATE))
+    gw_event (GW_EVENT_STORAGE_FAILED, NULL, NULL, "the gateway's certificate could not be renewed: %s", error->message);
+  gw_timer_arm (&self->renewal, error != NULL ? RENEWAL_RETRY_USEC : RENEWAL_PERIOD_USEC);
+}
+
+static void
+renew_identity (gpointer data)
+{
+  GwAgent *self = data;
+
+  gw_ca_renew_gateway_async (self->services.ca, on_renewed, self);
 }
 
 gboolean
@@ -528,7 +544,14 @@ static gboolean
 open_keys (GwAgent *self, GError **error)
 {
   g_autofree char *dir = g_build_filename (self->state_dir, "ca", NULL);
-  GwCaOptions options = { .dir = dir, .gateway_id = gw_db_get_gateway_id (self->services.db), .clock = self->clock };
+  const GwConfig *config = self->services.config;
+  GwCaOptions options = {
+    .dir = dir,
+    .gateway_id = gw_db_get_gateway_id (self->services.db),
+    .clock = self->clock,
+    .key_uri = g_str_equal (config->authority_key, GW_CONFIG_KEY_FILE) ? NULL : config->authority_key,
+    .pin_file = config->authority_pin_file,
+  };
 
   self->services.ca = gw_ca_open (&options, error);
   if (self->services.ca == NULL)
@@ -608,7 +631,7 @@ gw_agent_new (GDBusConnection *connection, const GwAgentOptions *options, GError
   self->expiry = gw_expiry_new (self->services.loop, self->services.spool, self->services.config->spool_max_age);
   recount (self);
   show_figures (self);
-  gw_timer_arm (&self->renewal, RENEWAL_PERIOD_USEC);
+  renew_identity (self);
   g_dbus_object_manager_server_set_connection (self->services.objects, connection);
   return g_steal_pointer (&self);
 }

@@ -1,19 +1,22 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* The local CA. Everything happens at once, on the caller's thread: a P-256 signature costs a tenth of a
- * millisecond. Credentials that a renewal replaced stay alive until the end, since sessions may still use
- * them. */
+/* The local CA. With the owner CA's key in a file everything happens at once, on the caller's thread: a P-256
+ * signature costs a tenth of a millisecond. With the key in a token, which may take its time, orders are made on
+ * the main thread, run in the token's and come back; what such an order refers to in the CA (ca.certificate,
+ * signer, gateway_id) does not change after gw_ca_open (). Credentials that a renewal replaced stay alive until
+ * the end, since sessions may still use them. */
 
 #include "gw-ca.h"
 
 #include <errno.h>
 #include <glib/gstdio.h>
 #include <gnutls/abstract.h>
-#include <gnutls/crypto.h>
 #include <string.h>
 
+#include "gw-ca-cert.h"
 #include "gw-ca-files.h"
 #include "gw-error.h"
+#include "gw-event.h"
 
 #define GATEWAY_ID_MAX 64
 #define GATEWAY_ID_CHARS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_"
@@ -27,7 +30,9 @@ struct _GwCa
   char *gateway_id;
   guint endpoint_days;
   GwClock *clock;
-  GwCaPair ca;
+  GwCaPair ca; /* its key is NULL if it is in the token */
+  GwCaSigner signer;
+  gboolean told_lost; /* the journal knows that the token cannot be used */
   GBytes *certificate;
   guint8 spki_hash[32];
   GwCaPair gateway;
@@ -36,191 +41,122 @@ struct _GwCa
   GPtrArray *retired; /* of gnutls_certificate_credentials_t */
 };
 
-/* What distinguishes the three kinds of certificate. */
-typedef struct
-{
-  const char *name;    /* CN */
-  const char *uri;     /* SAN, NULL: none */
-  const char *purpose; /* EKU, NULL: a CA */
-  gint64 not_before;
-  gint64 not_after; /* G_MAXINT64: no defined end */
-} Profile;
-
-static gint64
-certificate_not_before (gnutls_x509_crt_t certificate)
-{
-  return (gint64)gnutls_x509_crt_get_activation_time (certificate) * G_USEC_PER_SEC;
-}
-
-static gint64
-certificate_not_after (gnutls_x509_crt_t certificate)
-{
-  return (gint64)gnutls_x509_crt_get_expiration_time (certificate) * G_USEC_PER_SEC;
-}
-
-/* Positive, and of full length: the upper bits of the first octet are 01. */
-static int
-set_serial (gnutls_x509_crt_t certificate)
-{
-  guint8 serial[GW_CA_SERIAL_LEN];
-  int rc = gnutls_rnd (GNUTLS_RND_NONCE, serial, sizeof serial);
-
-  if (rc < 0)
-    return rc;
-  serial[0] = (guint8)((serial[0] & 0x3f) | 0x40);
-  return gnutls_x509_crt_set_serial (certificate, serial, sizeof serial);
-}
-
-static int
-set_dates (gnutls_x509_crt_t certificate, const Profile *profile)
-{
-  time_t until = profile->not_after == G_MAXINT64 ? GNUTLS_X509_NO_WELL_DEFINED_EXPIRATION
-                                                  : (time_t)(profile->not_after / G_USEC_PER_SEC);
-  int rc = gnutls_x509_crt_set_activation_time (certificate, (time_t)(profile->not_before / G_USEC_PER_SEC));
-
-  return rc < 0 ? rc : gnutls_x509_crt_set_expiration_time (certificate, until);
-}
-
-static int
-set_ca_extensions (gnutls_x509_crt_t certificate)
-{
-  unsigned char id[64];
-  size_t size = sizeof id;
-  int rc = gnutls_x509_crt_set_basic_constraints (certificate, 1, 0);
-
-  if (rc >= 0)
-    rc = gnutls_x509_crt_set_key_usage (certificate, GNUTLS_KEY_KEY_CERT_SIGN | GNUTLS_KEY_CRL_SIGN);
-  if (rc >= 0)
-    rc = gnutls_x509_crt_get_key_id (certificate, 0, id, &size);
-  return rc < 0 ? rc : gnutls_x509_crt_set_subject_key_id (certificate, id, size);
-}
-
-static int
-set_leaf_extensions (gnutls_x509_crt_t certificate, const Profile *profile, gnutls_x509_crt_t issuer)
-{
-  unsigned char id[64];
-  size_t size = sizeof id;
-  int rc = gnutls_x509_crt_set_basic_constraints (certificate, 0, -1);
-
-  if (rc >= 0)
-    rc = gnutls_x509_crt_set_key_usage (certificate, GNUTLS_KEY_DIGITAL_SIGNATURE);
-  if (rc >= 0)
-    rc = gnutls_x509_crt_set_key_purpose_oid (certificate, profile->purpose, 0);
-  if (rc >= 0 && profile->uri != NULL)
-    rc = gnutls_x509_crt_set_subject_alt_name (certificate, GNUTLS_SAN_URI, profile->uri,
-                                               (unsigned int)strlen (profile->uri), GNUTLS_FSAN_SET);
-  if (rc >= 0)
-    rc = gnutls_x509_crt_get_subject_key_id (issuer, id, &size, NULL);
-  return rc < 0 ? rc : gnutls_x509_crt_set_authority_key_id (certificate, id, size);
-}
-
-/* A certificate over key, signed by the CA; or by itself if issuer is NULL. */
-static gboolean
-make_certificate (const Profile *profile,
-                  gnutls_pubkey_t key,
-                  const GwCaPair *issuer,
-                  gnutls_x509_privkey_t self_key,
-                  gnutls_x509_crt_t *out,
-                  GError **error)
-{
-  gnutls_x509_crt_t certificate = NULL;
-  int rc = gnutls_x509_crt_init (&certificate);
-
-  if (rc >= 0)
-    rc = gnutls_x509_crt_set_version (certificate, 3);
-  if (rc >= 0)
-    rc = set_serial (certificate);
-  if (rc >= 0)
-    rc = set_dates (certificate, profile);
-  if (rc >= 0)
-    rc = gnutls_x509_crt_set_dn_by_oid (certificate, GNUTLS_OID_X520_COMMON_NAME, 0, profile->name,
-                                        (unsigned int)strlen (profile->name));
-  if (rc >= 0)
-    rc = gnutls_x509_crt_set_pubkey (certificate, key);
-  if (rc >= 0)
-    rc = issuer == NULL ? set_ca_extensions (certificate)
-                        : set_leaf_extensions (certificate, profile, issuer->certificate);
-  if (rc >= 0)
-    rc = gnutls_x509_crt_sign2 (certificate, issuer == NULL ? certificate : issuer->certificate,
-                                issuer == NULL ? self_key : issuer->key, GNUTLS_DIG_SHA256, 0);
-  if (rc >= 0)
-    {
-      *out = certificate;
-      return TRUE;
-    }
-  if (certificate != NULL)
-    gnutls_x509_crt_deinit (certificate);
-  gw_ca_set_tls_error (error, "make a certificate", rc);
-  return FALSE;
-}
-
-static gboolean
-certify_key (const Profile *profile,
-             gnutls_x509_privkey_t key,
-             const GwCaPair *issuer,
-             gnutls_x509_crt_t *out,
-             GError **error)
-{
-  gnutls_privkey_t abstract = NULL;
-  gnutls_pubkey_t public_key = NULL;
-  gboolean ok = FALSE;
-  int rc = gnutls_privkey_init (&abstract);
-
-  if (rc >= 0)
-    rc = gnutls_privkey_import_x509 (abstract, key, 0);
-  if (rc >= 0)
-    rc = gnutls_pubkey_init (&public_key);
-  if (rc >= 0)
-    rc = gnutls_pubkey_import_privkey (public_key, abstract, 0, 0);
-  if (rc >= 0)
-    ok = make_certificate (profile, public_key, issuer, key, out, error);
-  else
-    gw_ca_set_tls_error (error, "take a public key", rc);
-  if (public_key != NULL)
-    gnutls_pubkey_deinit (public_key);
-  if (abstract != NULL)
-    gnutls_privkey_deinit (abstract);
-  return ok;
-}
-
 /* The owner CA */
 
 static gboolean
-create_ca (GwCa *self, GError **error)
+import_key (GwCa *self, GError **error)
 {
-  const Profile profile = { .name = CA_NAME, .not_before = GW_CA_EPOCH, .not_after = G_MAXINT64 };
+  int rc = gnutls_privkey_init (&self->signer.key);
 
-  if (self->ca.key == NULL
-      && (!gw_ca_key_generate (&self->ca.key, error)
-          || !gw_ca_save_key (self->dir, "ca.key", self->ca.key, error)))
-    return FALSE;
-  return certify_key (&profile, self->ca.key, NULL, &self->ca.certificate, error)
-         && gw_ca_save_certificate (self->dir, "ca.crt", self->ca.certificate, error);
+  if (rc >= 0)
+    rc = gnutls_privkey_import_x509 (self->signer.key, self->ca.key, 0);
+  if (rc < 0)
+    gw_ca_set_tls_error (error, "use the owner CA's key", rc);
+  return rc >= 0;
 }
 
+/* The key in the file, or one made now; none for a certificate that is there already. */
 static gboolean
-open_ca (GwCa *self, GError **error)
+open_key_file (GwCa *self, GError **error)
 {
-  unsigned int critical, is_ca;
-  int path_length;
-
-  if (!gw_ca_load_key (self->dir, "ca.key", &self->ca.key, error)
-      || !gw_ca_load_certificate (self->dir, "ca.crt", &self->ca.certificate, error))
+  if (!gw_ca_load_key (self->dir, "ca.key", &self->ca.key, error))
     return FALSE;
   if (self->ca.certificate != NULL && self->ca.key == NULL)
     {
       g_set_error (
           error, GW_ERROR, GW_ERROR_BAD_STATE,
-          "The owner CA's key %s/ca.key is missing; restore it from a backup, or move ca.crt away to begin "
-          "anew (every endpoint that was taken must then be released by its old owner)",
+          "The owner CA's key %s/ca.key is missing; restore it from a backup, or name the token that it is in "
+          "([Authority] Key of gangway.conf), or move ca.crt away to begin anew (every endpoint that was taken "
+          "must then be released by its old owner)",
           self->dir);
       return FALSE;
     }
+  if (self->ca.key == NULL
+      && (!gw_ca_key_generate (&self->ca.key, error)
+          || !gw_ca_save_key (self->dir, "ca.key", self->ca.key, error)))
+    return FALSE;
+  return import_key (self, error);
+}
+
+/* Endpoints are pinned to the key in the file: another one in the token would lock them out. */
+static gboolean
+check_no_key_file (GwCa *self, GError **error)
+{
+  g_autofree char *path = g_build_filename (self->dir, "ca.key", NULL);
+
+  if (!g_file_test (path, G_FILE_TEST_EXISTS))
+    return TRUE;
+  g_set_error (error, GW_ERROR, GW_ERROR_BAD_STATE,
+               "The owner CA's key is the file %s, and endpoints are pinned to it, but [Authority] Key of gangway.conf "
+               "names %s. Take the key into the token (doc/certificates.md says how) and move the file to a safe "
+               "place; or set Key=file",
+               path, gw_ca_token_get_uri (self->signer.token));
+  return FALSE;
+}
+
+/* A key is not made in the token here: a name that is misspelled must not become a key. */
+static void
+add_advice (GwCa *self, GError **error)
+{
+  g_autoptr (GError) bare = NULL;
+
+  if (error == NULL || *error == NULL)
+    return;
+  bare = g_steal_pointer (error);
+  g_set_error (error, bare->domain, bare->code,
+               "There is no owner CA yet, and it cannot be made. %s. To make a key: `p11tool --login "
+               "--generate-privkey=ECDSA --curve=secp256r1 --label=LABEL 'pkcs11:token=TOKEN'`, with the names of %s",
+               bare->message, gw_ca_token_get_uri (self->signer.token));
+}
+
+static gboolean
+create_ca (GwCa *self, GError **error)
+{
+  const GwCaProfile profile = { .name = CA_NAME, .not_before = GW_CA_EPOCH, .not_after = G_MAXINT64 };
+  gnutls_pubkey_t key = NULL;
+  gboolean ok;
+
+  if (!gw_ca_signer_get_public_key (&self->signer, &key, error))
+    {
+      if (self->signer.token != NULL)
+        add_advice (self, error);
+      return FALSE;
+    }
+  ok = gw_ca_certify (&profile, key, &self->signer, NULL, &self->ca.certificate, error)
+       && gw_ca_save_certificate (self->dir, "ca.crt", self->ca.certificate, error);
+  gnutls_pubkey_deinit (key);
+  if (!ok)
+    return FALSE;
+  g_clear_pointer (&self->ca.certificate, gnutls_x509_crt_deinit);
+  ok = gw_ca_load_certificate (self->dir, "ca.crt", &self->ca.certificate, error);
+  if (!ok || self->ca.certificate != NULL)
+    return ok;
+  g_set_error (error, GW_ERROR, GW_ERROR_STORAGE, "%s/ca.crt has vanished", self->dir);
+  return FALSE;
+}
+
+/* Whether ca.crt is a CA's, and over the key if that is at hand: a token's is tried when it is needed. */
+static gboolean
+is_good_ca (GwCa *self)
+{
+  unsigned int critical, is_ca;
+  int path_length;
+
+  if (self->signer.token == NULL && !gw_ca_pair_matches (&self->ca))
+    return FALSE;
+  return gnutls_x509_crt_get_basic_constraints (self->ca.certificate, &critical, &is_ca, &path_length) >= 0 && is_ca;
+}
+
+static gboolean
+open_ca (GwCa *self, GError **error)
+{
+  if (!gw_ca_load_certificate (self->dir, "ca.crt", &self->ca.certificate, error))
+    return FALSE;
+  if (self->signer.token != NULL ? !check_no_key_file (self, error) : !open_key_file (self, error))
+    return FALSE;
   if (self->ca.certificate == NULL && !create_ca (self, error))
     return FALSE;
-  if (!gw_ca_pair_matches (&self->ca)
-      || gnutls_x509_crt_get_basic_constraints (self->ca.certificate, &critical, &is_ca, &path_length) < 0
-      || !is_ca)
+  if (!is_good_ca (self))
     {
       g_set_error (error, GW_ERROR, GW_ERROR_BAD_STATE,
                    "ca.key and ca.crt in %s do not belong together; restore both from one backup", self->dir);
@@ -231,6 +167,26 @@ open_ca (GwCa *self, GError **error)
     return TRUE;
   g_set_error (error, GW_ERROR, GW_ERROR_FAILED, "Cannot encode the owner CA's certificate");
   return FALSE;
+}
+
+/* Tells the journal when the token has gone, and when it is back. */
+static void
+tell_token (GwCa *self)
+{
+  g_autofree char *problem = NULL;
+
+  if (self->signer.token == NULL)
+    return;
+  problem = gw_ca_token_dup_problem (self->signer.token);
+  if ((problem != NULL) == self->told_lost)
+    return;
+  self->told_lost = problem != NULL;
+  if (problem != NULL)
+    gw_event (GW_EVENT_AUTHORITY_LOST, NULL, NULL, "the owner CA's key %s cannot be used: %s",
+              gw_ca_token_get_uri (self->signer.token), problem);
+  else
+    gw_event (GW_EVENT_AUTHORITY_BACK, NULL, NULL, "the owner CA's key %s can be used again",
+              gw_ca_token_get_uri (self->signer.token));
 }
 
 /* The gateway's certificate */
@@ -263,22 +219,38 @@ take_gateway (GwCa *self, GwCaPair *pair, GError **error)
   return TRUE;
 }
 
+/* Safe in the token's thread. */
 static gboolean
-make_gateway (GwCa *self, GError **error)
+certify_gateway (GwCa *self, gint64 now, GwCaPair *pair, GError **error)
 {
-  gint64 now = gw_clock_realtime (self->clock);
-  const Profile profile = {
+  const GwCaProfile profile = {
     .name = self->gateway_id,
     .purpose = GNUTLS_KP_TLS_WWW_SERVER,
     .not_before = MAX (now - GW_CA_BACKDATE_HOURS * HOUR, 0),
     .not_after = now + GW_CA_GATEWAY_DAYS * DAY,
   };
+  gnutls_pubkey_t key = NULL;
+  gboolean ok = gw_ca_key_generate (&pair->key, error) && gw_ca_public_key_of (pair->key, &key, error)
+                && gw_ca_certify (&profile, key, &self->signer, self->ca.certificate, &pair->certificate, error);
+
+  if (key != NULL)
+    gnutls_pubkey_deinit (key);
+  return ok;
+}
+
+static gboolean
+keep_gateway (GwCa *self, GwCaPair *pair, GError **error)
+{
+  return gw_ca_save_key (self->dir, "gateway.key", pair->key, error)
+         && gw_ca_save_certificate (self->dir, "gateway.crt", pair->certificate, error)
+         && take_gateway (self, pair, error);
+}
+
+static gboolean
+make_gateway (GwCa *self, GError **error)
+{
   GwCaPair pair = { 0 };
-  gboolean ok = gw_ca_key_generate (&pair.key, error)
-                && certify_key (&profile, pair.key, &self->ca, &pair.certificate, error)
-                && gw_ca_save_key (self->dir, "gateway.key", pair.key, error)
-                && gw_ca_save_certificate (self->dir, "gateway.crt", pair.certificate, error)
-                && take_gateway (self, &pair, error);
+  gboolean ok = certify_gateway (self, gw_clock_realtime (self->clock), &pair, error) && keep_gateway (self, &pair, error);
 
   gw_ca_pair_clear (&pair);
   return ok;
@@ -288,12 +260,12 @@ static gboolean
 is_due (GwCa *self, gnutls_x509_crt_t certificate)
 {
   gint64 now = gw_clock_realtime (self->clock);
-  gint64 from = certificate_not_before (certificate), until = certificate_not_after (certificate);
+  gint64 from = gw_ca_certificate_not_before (certificate), until = gw_ca_certificate_not_after (certificate);
 
   return now < from || until - now < (until - from) / 3;
 }
 
-/* Whether what lies on the disk is a pair, ours, for this gateway and not due. */
+/* Whether what lies on the disk is a pair, ours, and for this gateway. */
 static gboolean
 is_good_gateway (GwCa *self, const GwCaPair *pair)
 {
@@ -311,34 +283,89 @@ is_good_gateway (GwCa *self, const GwCaPair *pair)
           < 0
       || status != 0)
     return FALSE;
-  return !is_due (self, pair->certificate);
+  return TRUE;
 }
 
-/* A broken or half-written pair is no loss: endpoints pin the CA, not the gateway. */
+/* A broken or half-written pair is no loss: endpoints pin the CA, not the gateway. One that is only due is good
+ * enough to start with while the token is away: endpoints do not look at dates, and the renewal is tried again. */
 static gboolean
 open_gateway (GwCa *self, GError **error)
 {
   GwCaPair pair = { 0 };
-  gboolean ok;
+  gboolean ok, good;
 
   if (!gw_ca_load_key (self->dir, "gateway.key", &pair.key, NULL)
       || !gw_ca_load_certificate (self->dir, "gateway.crt", &pair.certificate, NULL))
     g_warning ("The gateway's certificate in %s is unreadable; making a new one", self->dir);
-  ok = is_good_gateway (self, &pair) ? take_gateway (self, &pair, error) : make_gateway (self, error);
+  good = is_good_gateway (self, &pair) && (self->signer.token != NULL || !is_due (self, pair.certificate));
+  ok = good ? take_gateway (self, &pair, error) : make_gateway (self, error);
   gw_ca_pair_clear (&pair);
   return ok;
 }
 
-gboolean
-gw_ca_renew_gateway (GwCa *self, gboolean *renewed, GError **error)
+typedef struct
 {
+  GwCa *ca;
+  gint64 now;
+  gboolean due;  /* else the token is only tried */
+  GwCaPair pair; /* the result */
+} Renewal;
+
+static void
+renewal_free (Renewal *renewal)
+{
+  gw_ca_pair_clear (&renewal->pair);
+  g_free (renewal);
+}
+
+/* In the token's thread. */
+static void
+run_renewal (GTask *task)
+{
+  Renewal *renewal = g_task_get_task_data (task);
+  GwCa *self = renewal->ca;
+  GError *error = NULL;
+
+  if (renewal->due ? certify_gateway (self, renewal->now, &renewal->pair, &error)
+                   : gw_ca_signer_try (&self->signer, self->ca.certificate, &error))
+    g_task_return_boolean (task, TRUE);
+  else
+    g_task_return_error (task, error);
+}
+
+void
+gw_ca_renew_gateway_async (GwCa *self, GAsyncReadyCallback callback, gpointer user_data)
+{
+  g_autoptr (GTask) task = g_task_new (NULL, NULL, callback, user_data);
+  Renewal *renewal = g_new0 (Renewal, 1);
+  GError *error = NULL;
+
+  g_task_set_source_tag (task, gw_ca_renew_gateway_async);
+  renewal->ca = self;
+  renewal->now = gw_clock_realtime (self->clock);
+  renewal->due = is_due (self, self->gateway.certificate);
+  g_task_set_task_data (task, renewal, (GDestroyNotify)renewal_free);
+  if (self->signer.token != NULL)
+    gw_ca_token_push (self->signer.token, g_steal_pointer (&task), run_renewal);
+  else if (!renewal->due || certify_gateway (self, renewal->now, &renewal->pair, &error))
+    g_task_return_boolean (task, TRUE);
+  else
+    g_task_return_error (task, error);
+}
+
+gboolean
+gw_ca_renew_gateway_finish (GwCa *self, GAsyncResult *result, gboolean *renewed, GError **error)
+{
+  Renewal *renewal = g_task_get_task_data (G_TASK (result));
+
   *renewed = FALSE;
-  if (!is_due (self, self->gateway.certificate))
-    return TRUE;
-  if (!make_gateway (self, error))
+  tell_token (self);
+  if (!g_task_propagate_boolean (G_TASK (result), error))
     return FALSE;
-  *renewed = TRUE;
-  return TRUE;
+  if (!renewal->due)
+    return TRUE;
+  *renewed = keep_gateway (self, &renewal->pair, error);
+  return *renewed;
 }
 
 /* Opening */
@@ -379,6 +406,9 @@ gw_ca_open (const GwCaOptions *options, GError **error)
   self->endpoint_days = options->endpoint_days > 0 ? options->endpoint_days : GW_CA_ENDPOINT_DAYS;
   self->clock = gw_clock_ref (options->clock);
   self->retired = g_ptr_array_new_with_free_func ((GDestroyNotify)gnutls_certificate_free_credentials);
+  if (options->key_uri != NULL
+      && (self->signer.token = gw_ca_token_new (options->key_uri, options->pin_file, error)) == NULL)
+    return NULL;
   if (!open_ca (self, error) || !open_gateway (self, error))
     return NULL;
   return g_steal_pointer (&self);
@@ -389,6 +419,8 @@ gw_ca_free (GwCa *self)
 {
   if (self == NULL)
     return;
+  g_clear_pointer (&self->signer.token, gw_ca_token_free); /* first: its thread uses the rest */
+  g_clear_pointer (&self->signer.key, gnutls_privkey_deinit);
   g_clear_pointer (&self->credentials, gnutls_certificate_free_credentials);
   g_ptr_array_unref (self->retired);
   gw_ca_pair_clear (&self->ca);
@@ -428,7 +460,7 @@ gw_ca_get_gateway_certificate (GwCa *self)
 gint64
 gw_ca_get_gateway_not_after (GwCa *self)
 {
-  return certificate_not_after (self->gateway.certificate);
+  return gw_ca_certificate_not_after (self->gateway.certificate);
 }
 
 /* Issuing */
@@ -455,9 +487,55 @@ describe (gnutls_x509_crt_t certificate)
   issued->chain = g_ptr_array_new_with_free_func ((GDestroyNotify)g_bytes_unref);
   issued->fingerprint = g_compute_checksum_for_bytes (G_CHECKSUM_SHA256, issued->certificate);
   issued->serial = serial_to_hex (certificate);
-  issued->not_before = certificate_not_before (certificate);
-  issued->not_after = certificate_not_after (certificate);
+  issued->not_before = gw_ca_certificate_not_before (certificate);
+  issued->not_after = gw_ca_certificate_not_after (certificate);
   return issued;
+}
+
+/* What the main thread knows when a certificate is asked for. */
+typedef struct
+{
+  GwCa *ca;
+  char *kid;
+  char *uri; /* NULL: none */
+  gint64 now;
+  GwCsrKey key;
+} Order;
+
+static void
+order_free (Order *order)
+{
+  g_free (order->kid);
+  g_free (order->uri);
+  g_free (order);
+}
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (Order, order_free)
+
+static Order *
+order_new (GwCa *self, const GwCsrKey *key, const GwIssueRequest *request, GError **error)
+{
+  g_autofree char *escaped = NULL;
+  gint64 now = gw_clock_realtime (self->clock);
+  Order *order;
+
+  if (now < GW_CA_EPOCH)
+    {
+      g_set_error (
+          error, GW_ERROR, GW_ERROR_BAD_STATE,
+          "The gateway's clock is not set, so no certificate would be valid; set it or wait for NTP");
+      return NULL;
+    }
+  order = g_new0 (Order, 1);
+  order->ca = self;
+  order->kid = g_strdup (request->kid);
+  order->now = now;
+  order->key = *key;
+  if (request->serial_number != NULL && *request->serial_number != '\0')
+    {
+      escaped = g_uri_escape_string (request->serial_number, NULL, FALSE);
+      order->uri = g_strconcat ("urn:gangway:sn:", escaped, NULL);
+    }
+  return order;
 }
 
 static gboolean
@@ -480,43 +558,51 @@ import_spki (const GwCsrKey *key, gnutls_pubkey_t *out, GError **error)
   return FALSE;
 }
 
+/* Safe in the token's thread. */
+static GwIssued *
+order_fill (const Order *order, GError **error)
+{
+  GwCa *self = order->ca;
+  const GwCaProfile profile = {
+    .name = order->kid,
+    .uri = order->uri,
+    .purpose = GNUTLS_KP_TLS_WWW_CLIENT,
+    .not_before = MAX (order->now - GW_CA_BACKDATE_HOURS * HOUR, GW_CA_EPOCH),
+    .not_after = order->now + self->endpoint_days * DAY,
+  };
+  gnutls_x509_crt_t certificate = NULL;
+  gnutls_pubkey_t key = NULL;
+  GwIssued *issued = NULL;
+
+  if (!import_spki (&order->key, &key, error))
+    return NULL;
+  if (gw_ca_certify (&profile, key, &self->signer, self->ca.certificate, &certificate, error))
+    {
+      issued = describe (certificate);
+      gnutls_x509_crt_deinit (certificate);
+    }
+  gnutls_pubkey_deinit (key);
+  return issued;
+}
+
 GwIssued *
 gw_ca_issue (GwCa *self, const GwCsrKey *key, const GwIssueRequest *request, GError **error)
 {
-  gint64 now = gw_clock_realtime (self->clock);
-  g_autofree char *escaped = NULL;
-  g_autofree char *uri = NULL;
-  Profile profile = {
-    .name = request->kid,
-    .purpose = GNUTLS_KP_TLS_WWW_CLIENT,
-    .not_before = MAX (now - GW_CA_BACKDATE_HOURS * HOUR, GW_CA_EPOCH),
-    .not_after = now + self->endpoint_days * DAY,
-  };
-  gnutls_x509_crt_t certificate = NULL;
-  gnutls_pubkey_t public_key = NULL;
-  GwIssued *issued = NULL;
+  g_autoptr (Order) order = order_new (self, key, request, error);
 
-  if (now < GW_CA_EPOCH)
-    {
-      g_set_error (
-          error, GW_ERROR, GW_ERROR_BAD_STATE,
-          "The gateway's clock is not set, so no certificate would be valid; set it or wait for NTP");
-      return NULL;
-    }
-  if (request->serial_number != NULL && *request->serial_number != '\0')
-    {
-      escaped = g_uri_escape_string (request->serial_number, NULL, FALSE);
-      uri = g_strconcat ("urn:gangway:sn:", escaped, NULL);
-      profile.uri = uri;
-    }
-  if (!import_spki (key, &public_key, error))
-    return NULL;
-  if (make_certificate (&profile, public_key, &self->ca, NULL, &certificate, error))
-    issued = describe (certificate);
-  if (certificate != NULL)
-    gnutls_x509_crt_deinit (certificate);
-  gnutls_pubkey_deinit (public_key);
-  return issued;
+  return order != NULL ? order_fill (order, error) : NULL;
+}
+
+static void
+run_order (GTask *task)
+{
+  GError *error = NULL;
+  GwIssued *issued = order_fill (g_task_get_task_data (task), &error);
+
+  if (issued != NULL)
+    g_task_return_pointer (task, issued, (GDestroyNotify)gw_issued_free);
+  else
+    g_task_return_error (task, error);
 }
 
 static void
@@ -528,20 +614,25 @@ ca_issue_async (GwIssuer *issuer,
                 gpointer user_data)
 {
   g_autoptr (GTask) task = g_task_new (NULL, cancellable, callback, user_data);
+  GwCa *self = issuer->driver;
   GError *error = NULL;
-  GwIssued *issued;
+  Order *order;
   GwCsrKey key;
 
   g_task_set_source_tag (task, ca_issue_async);
   if (g_task_return_error_if_cancelled (task))
     return;
   if (!gw_csr_check_full (csr, NULL, NULL, &key, &error)
-      || (issued = gw_ca_issue (issuer->driver, &key, request, &error)) == NULL)
+      || (order = order_new (self, &key, request, &error)) == NULL)
     {
       g_task_return_error (task, error);
       return;
     }
-  g_task_return_pointer (task, issued, (GDestroyNotify)gw_issued_free);
+  g_task_set_task_data (task, order, (GDestroyNotify)order_free);
+  if (self->signer.token != NULL)
+    gw_ca_token_push (self->signer.token, g_steal_pointer (&task), run_order);
+  else
+    run_order (task);
 }
 
 static GwIssued *
@@ -552,6 +643,7 @@ ca_issue_finish (GwIssuer *issuer, GAsyncResult *result, GError **error)
       g_set_error (error, GW_ERROR, GW_ERROR_FAILED, "The answer is not the local CA's");
       return NULL;
     }
+  tell_token (issuer->driver);
   return g_task_propagate_pointer (G_TASK (result), error);
 }
 

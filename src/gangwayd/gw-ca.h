@@ -10,7 +10,12 @@
 
 /* The local certificate authority: the owner's CA until a better one is configured (doc/certificates.md).
  *
- * In dir: ca.key (PEM, 0600), ca.crt, gateway.key (0600), gateway.crt. Each file is written beside, synced
+ * The owner CA's key is a file, or in a token named by a PKCS #11 URI (gw-ca-token.h). A token may be slow, and
+ * may go and come back: meanwhile nothing is issued, and all else goes on. It is needed at once only where there
+ * is no ca.crt or no usable gateway certificate yet. A key is never made in a token, and never taken from a file
+ * to a token: both are a person's decisions, the error says how.
+ *
+ * In dir: ca.key (PEM, 0600; not with a token), ca.crt, gateway.key (0600), gateway.crt. Each file is written beside, synced
  * and renamed, the key before its certificate; what a kill between two of them leaves is completed or made
  * anew at the next start. A ca.crt without its key is never replaced: every endpoint taken is pinned to that
  * key.
@@ -36,6 +41,8 @@ typedef struct
   const char *gateway_id; /* CN of the gateway's certificate; 1 to 64 of A-Za-z0-9.-_ */
   guint endpoint_days;    /* 0: GW_CA_ENDPOINT_DAYS */
   GwClock *clock;         /* a reference is taken */
+  const char *key_uri;    /* "pkcs11:..."; NULL: ca.key in dir */
+  const char *pin_file;   /* of the token; NULL: it needs no PIN */
 } GwCaOptions;
 
 /* GW_ERROR_STORAGE (files), GW_ERROR_BAD_STATE (files that do not belong together), GW_ERROR_INVALID
@@ -56,12 +63,14 @@ GBytes *gw_ca_get_gateway_certificate (GwCa *self);
 gint64 gw_ca_get_gateway_not_after (GwCa *self);
 
 /* Renews the gateway's certificate over a fresh key when less than a third of its time is left or the clock
- * has gone back before its beginning. Call it once a day and when the clock was set. *renewed: ask for the
- * credentials again. */
-gboolean gw_ca_renew_gateway (GwCa *self, gboolean *renewed, GError **error);
+ * has gone back before its beginning; else tries the token, if there is one. Call it after the start, once a day,
+ * and again after a failure; one at a time. *renewed: ask for the credentials again. GW_ERROR_BAD_STATE while the
+ * token cannot be used. */
+void gw_ca_renew_gateway_async (GwCa *self, GAsyncReadyCallback callback, gpointer user_data);
+gboolean gw_ca_renew_gateway_finish (GwCa *self, GAsyncResult *result, gboolean *renewed, GError **error);
 
-/* Signs an endpoint's certificate: what the issuer below does, at once. GW_ERROR_BAD_STATE while the clock is
- * not set. */
+/* Signs an endpoint's certificate: what the issuer below does, at once (with a token: as long as that takes).
+ * GW_ERROR_BAD_STATE while the clock is not set or the token cannot be used. */
 GwIssued *gw_ca_issue (GwCa *self, const GwCsrKey *key, const GwIssueRequest *request, GError **error);
 
 /* The local CA as an issuer. It borrows the CA. */

@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "gw-ca-token.h"
 #include "gw-keyfile-codec.h"
 #include "gw-policy.h"
 
@@ -18,6 +19,8 @@ typedef enum
   KIND_DURATION,
   KIND_PATH,
   KIND_PATHS,
+  KIND_CA_KEY,
+  KIND_PIN_FILE,
 } Kind;
 
 static const struct
@@ -32,6 +35,8 @@ static const struct
   { "Spool", "MaxAge", KIND_DURATION, G_STRUCT_OFFSET (GwConfig, spool_max_age) },
   { "Uplink", "DrainTime", KIND_DURATION, G_STRUCT_OFFSET (GwConfig, drain_time) },
   { "Adoption", "Window", KIND_DURATION, G_STRUCT_OFFSET (GwConfig, adoption_window) },
+  { "Authority", "Key", KIND_CA_KEY, G_STRUCT_OFFSET (GwConfig, authority_key) },
+  { "Authority", "PinFile", KIND_PIN_FILE, G_STRUCT_OFFSET (GwConfig, authority_pin_file) },
   { "Trust", "Manifests", KIND_PATH, G_STRUCT_OFFSET (GwConfig, manifest_trust_dir) },
   { "Policies", "Directories", KIND_PATHS, G_STRUCT_OFFSET (GwConfig, policy_dirs) },
 };
@@ -46,6 +51,7 @@ gw_config_new_defaults (void)
   self->spool_max_age = 30 * 24 * HOUR;
   self->drain_time = 30 * G_USEC_PER_SEC;
   self->adoption_window = 24 * HOUR;
+  self->authority_key = g_strdup (GW_CONFIG_KEY_FILE);
   self->manifest_trust_dir = g_strdup ("/etc/gangway/trust.d/manifest");
   self->policy_dirs = g_strsplit (GW_POLICY_DIRS_DEFAULT, ":", -1);
   return self;
@@ -56,6 +62,8 @@ gw_config_free (GwConfig *self)
 {
   if (!self)
     return;
+  g_free (self->authority_key);
+  g_free (self->authority_pin_file);
   g_free (self->manifest_trust_dir);
   g_strfreev (self->policy_dirs);
   g_free (self);
@@ -89,6 +97,28 @@ take_paths (const char *value, char ***out)
   return TRUE;
 }
 
+static const char *
+take_ca_key (const char *value, char **out)
+{
+  const char *expected = g_str_equal (value, GW_CONFIG_KEY_FILE) ? NULL : gw_ca_token_check_uri (value);
+
+  if (expected)
+    return g_str_has_prefix (value, "pkcs11:") ? expected : "file, or a URI that begins with pkcs11:";
+  g_free (*out);
+  *out = g_strdup (value);
+  return NULL;
+}
+
+static gboolean
+take_pin_file (const char *value, char **out)
+{
+  if (!gw_ca_token_check_pin_file (value))
+    return FALSE;
+  g_free (*out);
+  *out = g_strdup (value);
+  return TRUE;
+}
+
 /* NULL, or what the value should have been. */
 static const char *
 take_value (GwConfig *self, gsize i, const char *value)
@@ -103,6 +133,10 @@ take_value (GwConfig *self, gsize i, const char *value)
       return gw_keyfile_parse_duration (value, field) ? NULL : "a duration like 30s, 5m, 24h or 7d";
     case KIND_PATH:
       return take_path (value, field) ? NULL : "an absolute path";
+    case KIND_CA_KEY:
+      return take_ca_key (value, field);
+    case KIND_PIN_FILE:
+      return take_pin_file (value, field) ? NULL : "an absolute path, or the name of a systemd credential";
     case KIND_PATHS:
     default:
       return take_paths (value, field) ? NULL : "absolute paths with ';' between them";
@@ -124,7 +158,9 @@ take_entry (GwConfig *self, const char *path, const GwKeyfileEntry *entry, GPtrA
       if (!g_str_equal (entry->key, keys[i].key))
         continue;
       expected = take_value (self, i, entry->value);
-      if (expected)
+      if (expected && keys[i].kind == KIND_CA_KEY) /* its value may hold a PIN */
+        gw_keyfile_add_problem (problems, path, entry->line, "%s must be %s", entry->key, expected);
+      else if (expected)
         gw_keyfile_add_problem (problems, path, entry->line, "%s must be %s, not \"%s\"", entry->key,
                                 expected, entry->value);
       return;
@@ -147,6 +183,8 @@ gw_config_parse (const char *path, const char *text, gsize length, GError **erro
     take_entry (self, path, entries->pdata[i], problems);
   if (self->spool_max_bytes_per_endpoint > self->spool_max_bytes)
     gw_keyfile_add_problem (problems, path, 0, "MaxBytesPerEndpoint is more than MaxBytes");
+  if (self->authority_pin_file && g_str_equal (self->authority_key, GW_CONFIG_KEY_FILE))
+    gw_keyfile_add_problem (problems, path, 0, "PinFile is for a Key in a token, not for Key=file");
   if (problems->len == 0)
     return g_steal_pointer (&self);
   g_ptr_array_add (problems, NULL);

@@ -14,12 +14,16 @@
  *               MaxAge=30d             older ones are given up and counted
  *   [Uplink]    DrainTime=30s          an open uplink outlives its node by this
  *   [Adoption]  Window=24h             how long AddBatch and Approve let first use happen
+ *   [Authority] Key=file               the owner CA's: STATE/ca/ca.key, or pkcs11:token=...;object=...
+ *               PinFile                of the token: a path, or the name of a systemd credential
  *   [Trust]     Manifests=/etc/gangway/trust.d/manifest
  *   [Policies]  Directories=/etc/gangway/policies.d;/usr/lib/gangway/policies.d
  *
  * Sizes: octets or with K, M, G (powers of 1024). Durations: s, m, h, d (a bare number is seconds).
  */
 #define GW_CONFIG_PATH_DEFAULT "/etc/gangway/gangway.conf"
+
+#define GW_CONFIG_KEY_FILE "file" /* [Authority] Key: no token */
 
 typedef struct
 {
@@ -28,6 +32,8 @@ typedef struct
   gint64 spool_max_age;        /* us */
   gint64 drain_time;           /* us */
   gint64 adoption_window;      /* us */
+  char *authority_key;         /* "file" or a PKCS #11 URI */
+  char *authority_pin_file;    /* path or name of a credential; NULL: none */
   char *manifest_trust_dir;
   char **policy_dirs;          /* NULL-terminated */
 } GwConfig;

@@ -25,6 +25,8 @@ typedef enum
   GW_EVENT_CREDENTIAL_OWNED,
   GW_EVENT_CREDENTIAL_GATEWAY_RENEWED,
   GW_EVENT_CREDENTIAL_FAILED,
+  GW_EVENT_AUTHORITY_LOST,
+  GW_EVENT_AUTHORITY_BACK,
   GW_EVENT_UPLINK_ONLINE,
   GW_EVENT_UPLINK_LOST,
   GW_EVENT_BUS_ATTACHED,
@@ -34,7 +36,7 @@ typedef enum
   GW_EVENT_STORAGE_DAMAGED,
   GW_EVENT_STORAGE_FAILED,
 } GwEvent;
-#define GW_EVENT_COUNT 20
+#define GW_EVENT_COUNT 22
 
 /* @endpoint: key id in hex, @bus: name; NULL where there is none. The message is one line for people. */
 void gw_event (GwEvent event, const char *endpoint, const char *bus, const char *format, ...) G_GNUC_PRINTF (4, 5);

@@ -305,7 +305,7 @@ test_config_values (void)
 {
   static const char text[] = "[Spool]\nMaxBytes=1G\nMaxBytesPerEndpoint=512K\nMaxAge=7d\n"
                              "[Uplink]\nDrainTime = 45 \n"
-                             "[Adoption]\nWindow=1h\n[Trust]\nManifests=/t\n[Policies]\nDirectories=/a;/b;\n";
+                             "[Adoption]\nWindow=1h\n[Authority]\nKey=pkcs11:token=gw;object=ca\nPinFile=ca-pin\n[Trust]\nManifests=/t\n[Policies]\nDirectories=/a;/b;\n";
   g_autoptr (GError) error = NULL;
   g_autoptr (GwConfig) c = gw_config_parse ("f", text, strlen (text), &error);
   g_autoptr (GwConfig) d = gw_config_parse ("f", "", 0, &error);
@@ -316,6 +316,10 @@ test_config_values (void)
   g_assert_cmpint (c->spool_max_age, ==, G_GINT64_CONSTANT (7 * 86400) * G_USEC_PER_SEC);
   g_assert_cmpint (c->drain_time, ==, 45 * G_USEC_PER_SEC);
   g_assert_cmpint (c->adoption_window, ==, G_GINT64_CONSTANT (3600) * G_USEC_PER_SEC);
+  g_assert_cmpstr (c->authority_key, ==, "pkcs11:token=gw;object=ca");
+  g_assert_cmpstr (c->authority_pin_file, ==, "ca-pin");
+  g_assert_cmpstr (d->authority_key, ==, "file");
+  g_assert_null (d->authority_pin_file);
   g_assert_cmpstr (c->manifest_trust_dir, ==, "/t");
   g_assert_cmpuint (g_strv_length (c->policy_dirs), ==, 2);
   g_assert_cmpstr (c->policy_dirs[1], ==, "/b");
@@ -335,6 +339,14 @@ test_config_wrong (void)
     { "[Spool]\nMaxBytes=99999999999999999999\n", "f:2: MaxBytes must be a size" },
     { "[Spool]\nMaxBytes=99999999999999G\n", "f:2: MaxBytes must be a size" },
     { "[Spool]\nMaxBytes=8M\n", "f: MaxBytesPerEndpoint is more than MaxBytes" },
+    { "[Authority]\nKey=/etc/ca.key\n", "f:2: Key must be file, or a URI that begins with pkcs11:" },
+    { "[Authority]\nKey=pkcs11:\n", "f:2: Key must be a URI with token= or serial=" },
+    { "[Authority]\nKey=pkcs11:token=;object=b\n", "f:2: Key must be a URI with token= or serial=" },
+    { "[Authority]\nKey=pkcs11:token=a\n", "f:2: Key must be a URI with object= or id=" },
+    { "[Authority]\nKey=pkcs11:token=a;object=b?pin-value=1234\n", "f:2: Key must be a URI without a PIN" },
+    { "[Authority]\nKey=pkcs11:token=a;object=b?x=1&pin-source=/p\n", "f:2: Key must be a URI without a PIN" },
+    { "[Authority]\nKey=pkcs11:token=a;object=b\nPinFile=../pin\n", "f:3: PinFile must be an absolute path" },
+    { "[Authority]\nPinFile=/p\n", "f: PinFile is for a Key in a token" },
     { "[Uplink]\nDrainTime=never\n", "f:2: DrainTime must be a duration" },
     { "[Uplink]\nDrainTime=1dd\n", "f:2: DrainTime must be a duration" },
     { "[Uplink]\nDrainTime=-1\n", "f:2: DrainTime must be a duration" },
@@ -355,6 +367,7 @@ test_config_wrong (void)
       g_assert_error (error, GW_ERROR, GW_ERROR_INVALID);
       g_test_message ("%s", error->message);
       g_assert_true (g_str_has_prefix (error->message, cases[i][1]));
+      g_assert_null (strstr (error->message, "1234")); /* the PIN */
     }
 }
 
