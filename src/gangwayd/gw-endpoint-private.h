@@ -26,6 +26,7 @@ struct _GwEndpoint
   char *remedy;
 
   GwSession *session;
+  gboolean surveying;
   gboolean surveyed;
   gboolean told_ready;
   gboolean contradicts; /* what it said in the clear is not what it says inside the session */
@@ -64,6 +65,10 @@ void gw_endpoint_save (GwEndpoint *self);
 void gw_endpoint_presence_event (GwEndpoint *self, GwPresenceEvent event);
 /* FALSE: the table refuses it. Saves what it changes. */
 gboolean gw_endpoint_lifecycle_event (GwEndpoint *self, GwLifecycleEvent event);
+/* Asks it what it is, unless it is being asked; gw_onboarding_consider() hears of the answer. It must have a session. */
+void gw_endpoint_survey (GwEndpoint *self);
+/* Has gw_onboarding_consider() look again after a while, longer each time in a row. */
+void gw_onboarding_retry_later (GwEndpoint *self);
 /* Ends the run that somebody waits for, if there is one. */
 void gw_endpoint_settle (GwEndpoint *self, const GError *error);
 void gw_endpoint_settle_error (GwEndpoint *self, GwError code, const char *format, ...) G_GNUC_PRINTF (3, 4);

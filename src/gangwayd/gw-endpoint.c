@@ -154,12 +154,14 @@ on_session_request (GwSession *session, const GwSmpMessage *request, gpointer da
 static void
 forget_session (GwEndpoint *self)
 {
+  self->surveying = FALSE;
   self->surveyed = FALSE;
   self->told_ready = FALSE;
   self->uptime_at = 0;
   if (self->enrolment != NULL)
     gw_enrolment_cancel (g_steal_pointer (&self->enrolment));
   gw_timer_disarm (&self->retry_timer);
+  self->retry_usec = 0;
   g_clear_pointer (&self->session, gw_session_unref);
 }
 
@@ -253,17 +255,33 @@ on_surveyed (GwSession *session, const GwIdentInfo *info, const GError *error, g
 
   if (self->session != session)
     return;
+  self->surveying = FALSE;
   if (error != NULL)
     {
       g_autofree char *text = g_strdup_printf ("it could not be asked what it is: %s", error->message);
 
-      gw_endpoint_set_reason (self, text, "unplug and plug it; if it stays so, its firmware does not speak this protocol");
+      gw_endpoint_set_reason (self, text,
+                              "it is asked again by itself, `gangwayctl onboard` asks at once; if it stays so, its firmware "
+                              "does not speak this protocol");
       gw_endpoint_settle (self, error);
+      /* A noisy line may have cost the answer while the session lives on. What keeps it out anyway says so again. */
+      gw_onboarding_retry_later (self);
+      gw_onboarding_consider (self);
       return;
     }
+  self->retry_usec = 0;
   take_survey (self, info);
   gw_endpoint_changed (self);
   gw_onboarding_consider (self);
+}
+
+void
+gw_endpoint_survey (GwEndpoint *self)
+{
+  if (self->surveying)
+    return;
+  self->surveying = TRUE;
+  gw_session_survey (self->session, on_surveyed, self);
 }
 
 void
@@ -294,7 +312,7 @@ gw_endpoint_adopt (GwEndpoint *self, GwSession *session, const char *bus, guint3
   gw_session_set_user (session, &session_user, self);
   gw_endpoint_presence_event (self, GW_PRESENCE_EVENT_PROVE);
   gw_endpoint_changed (self);
-  gw_session_survey (session, on_surveyed, self);
+  gw_endpoint_survey (self);
   /* Whether it is let in needs its key alone: one that answers nothing is not kept in suspense. */
   gw_onboarding_consider (self);
 }

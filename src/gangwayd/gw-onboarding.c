@@ -21,8 +21,8 @@
 /* The certificate's age is looked at this often. */
 #define RENEW_LOOK_USEC (G_GINT64_CONSTANT (24 * 3600) * G_USEC_PER_SEC)
 
-static void
-retry_later (GwEndpoint *self)
+void
+gw_onboarding_retry_later (GwEndpoint *self)
 {
   self->retry_usec = CLAMP (self->retry_usec * 2, GW_ENDPOINT_RETRY_MIN_USEC, GW_ENDPOINT_RETRY_MAX_USEC);
   gw_timer_arm (&self->retry_timer, self->retry_usec);
@@ -284,7 +284,7 @@ on_enrolment_done (GwIssued *issued, const GError *error, gpointer data)
       gw_endpoint_set_reason (self, text, "it is tried again by itself; `gangwayctl onboard` tries at once");
       gw_endpoint_settle (self, error);
       if (self->session != NULL)
-        retry_later (self);
+        gw_onboarding_retry_later (self);
       return;
     }
   self->retry_usec = 0;
@@ -505,8 +505,14 @@ gw_onboarding_consider (GwEndpoint *self)
       keep_out (self, GW_ERROR_INVALID);
       return;
     }
-  if (self->session == NULL || !self->surveyed || self->enrolment != NULL)
+  if (self->session == NULL || self->enrolment != NULL)
     return;
+  if (!self->surveyed)
+    {
+      if (!gw_timer_is_armed (&self->retry_timer))
+        gw_endpoint_survey (self);
+      return;
+    }
   if (self->contradicts)
     {
       gw_event (GW_EVENT_ENDPOINT_CONTRADICTS, self->id, self->record->last_bus,

@@ -72,7 +72,7 @@ gint64 gw_session_get_last_heard (GwSession *self);
 /* Monotonic microseconds until which its silence means nothing: it is busy with something slow that we asked for. 0: it is not. */
 gint64 gw_session_get_quiet_until (GwSession *self);
 
-/* Looks the groups up, then asks gw_ident info. Once a session, before anything else. */
+/* Looks the groups up, then asks gw_ident info. Before anything else; anew only after a failure. */
 void gw_session_survey (GwSession *self, GwSessionSurveyed surveyed, gpointer data);
 /* Whether a message is of that group, by this session's numbers. */
 gboolean gw_session_is_group (GwSession *self, guint16 group, GwSessionGroup which);

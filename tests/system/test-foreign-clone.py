@@ -106,6 +106,15 @@ class Foreign(unittest.TestCase):
         self.lab.control("garbage 0 4000")
         self.lab.wait_flow(0, more=3)
 
+    def test_one_that_could_not_be_asked_is_asked_again(self):
+        self.lab.control("lie 1 cbor")
+        self.lab.control("power-cycle 1")
+        wait("its damaged answer", lambda: "could not be asked" in self.endpoint(self.ids[1])["StateReason"], 20)
+        session = self.lab.sim_status(1)["handshakes"]
+        self.lab.control("lie 1 off")
+        self.lab.wait_online([self.ids[1]], 30)
+        self.assertEqual(self.lab.sim_status(1)["handshakes"], session)
+
 
 if __name__ == "__main__":
     tap.main()
