@@ -141,7 +141,9 @@ static void
 on_session_request (GwSession *session, const GwSmpMessage *request, gpointer data)
 {
   GwEndpoint *self = data;
-  gboolean admitted = gw_lifecycle_may_connect (self->record->lifecycle) && !self->record->cloned;
+  /* What may not leave for the broker is better kept by the endpoint. */
+  gboolean admitted = gw_lifecycle_may_connect (self->record->lifecycle) && !self->record->cloned && !self->contradicts
+                      && (!self->surveyed || self->generation >= self->record->generation);
   guint8 answer[64];
   gsize len;
 
