@@ -72,6 +72,8 @@ on_courier_online (gboolean online, const char *reason, gpointer data)
       g_autofree char *text = g_strdup_printf ("not connected to the broker: %s", reason);
 
       gw_endpoint_set_reason (self, text, "it is tried again by itself; look at the broker's log and at `gangwayctl policies`");
+      /* Whoever waits hears it now: how long it takes to put right nobody knows. */
+      gw_endpoint_settle_error (self, GW_ERROR_OFFLINE, "%s: %s", self->reason, self->remedy);
     }
   gw_endpoint_changed (self);
 }
