@@ -6,8 +6,8 @@
 # the guest sees, read-write, as /share. The guest's output goes to stdout, its kernel's and systemd's console to
 # FOLDER/console.log. Exit code: COMMAND's own; 124 = timed out; 125 = the guest died. The guest has no network.
 #
-# The image is built once (by root, 40 s) and kept in $GANGWAY_VM_CACHE (~/.cache/gangway-vm) under the hash of this file: newer
-# Debian packages come when this file changes or the folder is removed. Every run starts from the pristine image.
+# The image is built once (by root, 40 s) and kept in $GANGWAY_VM_CACHE (~/.cache/gangway-vm) under the hash of what it is made of
+# here: newer Debian packages come when that changes or the folder is removed. Every run starts from the pristine image.
 set -euo pipefail
 
 GUEST=systemd-sysv,dbus,udev,polkitd,kmod,procps,e2fsprogs,linux-image-amd64,busybox-static
@@ -105,7 +105,7 @@ folder=$(realpath "${1:?FOLDER}")
 command=${2:-sh ./run.sh}
 
 cache=${GANGWAY_VM_CACHE:-$HOME/.cache/gangway-vm}
-image=$cache/$(sha256sum <"$0" | cut -c1-12)
+image=$cache/$( (echo "$GUEST $DRIVERS" && declare -f build build_root build_kernel build_initrd) | sha256sum | cut -c1-12)
 mkdir -p "$cache"
 exec 9>"$cache/lock"
 flock 9
@@ -130,7 +130,12 @@ timeout -k 5 "$seconds" qemu-system-x86_64 -nodefaults -no-user-config -no-reboo
   -append "console=ttyS0 quiet panic=-1 mitigations=off systemd.unit=multi-user.target" \
   -drive file="$image/root.img",format=raw,if=virtio,snapshot=on -device virtio-rng-pci \
   -virtfs local,path="$folder",mount_tag=share,security_model=none,multidevs=remap \
-  -serial file:"$folder/console.log" -chardev file,id=out,path=/dev/stdout,append=on -serial chardev:out </dev/null || rc=$?
+  -serial file:"$folder/console.log" -chardev file,id=out,path=/dev/stdout,append=on -serial chardev:out </dev/null &
+machine=$!
+# Who ends this ends the guest too.
+trap 'kill $machine 2>/dev/null || true' EXIT
+trap 'exit 143' TERM INT HUP
+wait "$machine" || rc=$?
 [ $rc = 124 ] || [ $rc = 137 ] && { echo "boot.sh: timed out after $seconds s; see $folder/console.log" >&2; exit 124; }
 [ -s "$folder/.rc" ] || { echo "boot.sh: the guest died; see $folder/console.log" >&2; exit 125; }
 exit "$(cat "$folder/.rc")"

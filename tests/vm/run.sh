@@ -20,4 +20,4 @@ meson install -C "$build" --no-rebuild --quiet --strip --destdir "$folder/root" 
   exit 1
 }
 cp "$here"/../lib/*.py "$here"/*.py "$here/guest.sh" "$folder"
-bash "$here/boot.sh" -t "$seconds" "$folder" "sh ./guest.sh $name"
+exec bash "$here/boot.sh" -t "$seconds" "$folder" "sh ./guest.sh $name"

@@ -99,7 +99,8 @@ class Agent(unittest.TestCase):
                 while not words or word not in words[-1]:
                     words.append(manager.recv(4096).decode().splitlines())
             with subprocess.Popen(["runuser", "-u", "gangway", "--", "env", "NOTIFY_SOCKET=@gangway-test", "WATCHDOG_USEC=300000",
-                                   "/usr/libexec/gangway/gangwayd", "--state-dir", "/var/lib/gangway"]) as agent:
+                                   "/usr/libexec/gangway/gangwayd", "--state-dir", "/var/lib/gangway"],
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as agent:
                 hear("READY=1")
                 pid = int(self.bus.call_bus("GetConnectionUnixProcessID", "(s)", NAME)[0])
                 for _ in range(3):
