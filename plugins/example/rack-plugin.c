@@ -32,7 +32,7 @@ static const guint8 hello[] = { 8, 0, 0, 1, 0x51, 0, 0, 0, 0xa0 };
 static void
 put (Rack *self, int slot, gconstpointer data, gsize len)
 {
-  gboolean sent = sendto (self->fd, data, len, 0, &self->address[slot], sizeof *self->address) >= 0;
+  gboolean sent = sendto (self->fd, data, len, 0, (void *)&self->address[slot], sizeof *self->address) >= 0;
   gboolean gone = !sent && errno != EAGAIN;
 
   self->stats.frames_out += sent, self->stats.bytes_out += sent ? len : 0;
@@ -56,7 +56,7 @@ on_readable (int fd, GIOCondition condition, Rack *self)
 {
   guint8 packet[MTU + 1];
   struct sockaddr_un from = { 0 };
-  gssize n = recvfrom (fd, packet, sizeof packet, 0, &from, &(socklen_t){ sizeof from });
+  gssize n = recvfrom (fd, packet, sizeof packet, 0, (void *)&from, &(socklen_t){ sizeof from });
   gboolean answer = n > 8 && packet[0] == 9 && memcmp (packet + 4, hello + 4, 4) == 0;
   g_autoptr (GBytes) bytes = answer ? g_bytes_new (packet + 8, n - 8) : g_bytes_new (packet, MAX (n, 0));
   int slot = 0;
@@ -106,7 +106,7 @@ main (int argc, char **argv)
     }
   g_snprintf (self.address[SLOTS].sun_path, sizeof self.address->sun_path, "%s/gateway", argv[1]);
   remove (self.address[SLOTS].sun_path); /* what an earlier run has left */
-  if (argc != 3 || bind (self.fd, &self.address[SLOTS], sizeof *self.address) != 0)
+  if (argc != 3 || bind (self.fd, (void *)&self.address[SLOTS], sizeof *self.address) != 0)
     return perror ("rack-plugin DIR NAME"), 2;
   self.bus = g_object_new (GANGWAY_TYPE_BUS, "name", argv[2], "kind", "rack", "device", argv[1], "plugin",
                            "rack-plugin 1", "sandbox", TRUE, NULL);

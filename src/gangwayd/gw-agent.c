@@ -378,6 +378,8 @@ gw_agent_reload (GwAgent *self, GError **error)
     return FALSE;
   gw_config_free (self->services.config);
   self->services.config = g_steal_pointer (&config);
+  gw_spool_set_limits (self->services.spool, self->services.config->spool_max_bytes,
+                       self->services.config->spool_max_bytes_per_endpoint);
   gw_expiry_set_max_age (self->expiry, self->services.config->spool_max_age);
   gw_policy_set_free (self->services.policies);
   self->services.policies = policies;

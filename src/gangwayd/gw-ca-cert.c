@@ -92,7 +92,8 @@ sign_in_memory (gnutls_privkey_t key, gpointer data)
   return gnutls_x509_crt_privkey_sign (signing->certificate, signing->issuer, key, GNUTLS_DIG_SHA256, 0);
 }
 
-/* GnuTLS fills in the names that a verification compares when it imports a certificate, not when it makes one. */
+/* GnuTLS fills in the names that a verification compares when it imports a certificate, not when it makes
+ * one. */
 static int
 verify_signed (const Signing *signing)
 {
@@ -159,7 +160,8 @@ gw_ca_certify (const GwCaProfile *profile,
   if (rc >= 0)
     rc = gnutls_x509_crt_set_pubkey (certificate, key);
   if (rc >= 0)
-    rc = issuer == NULL ? set_ca_extensions (certificate) : set_leaf_extensions (certificate, profile, issuer);
+    rc = issuer == NULL ? set_ca_extensions (certificate)
+                        : set_leaf_extensions (certificate, profile, issuer);
   if (rc < 0)
     gw_ca_set_tls_error (error, "make a certificate", rc);
   else if (sign (signer, certificate, issuer == NULL ? certificate : issuer, error))
@@ -180,7 +182,8 @@ is_p256 (gnutls_pubkey_t key)
   gnutls_ecc_curve_t curve;
 
   return gnutls_pubkey_get_pk_algorithm (key, NULL) == GNUTLS_PK_ECDSA
-         && gnutls_pubkey_export_ecc_raw2 (key, &curve, NULL, NULL, 0) >= 0 && curve == GNUTLS_ECC_CURVE_SECP256R1;
+         && gnutls_pubkey_export_ecc_raw2 (key, &curve, NULL, NULL, 0) >= 0
+         && curve == GNUTLS_ECC_CURVE_SECP256R1;
 }
 
 static int
@@ -205,10 +208,12 @@ gw_ca_signer_get_public_key (const GwCaSigner *signer, gnutls_pubkey_t *out, GEr
   else if (!gw_ca_token_use (signer->token, take_public_key, &key, error))
     return FALSE;
   if (key == NULL)
-    g_set_error (error, GW_ERROR, GW_ERROR_BAD_STATE,
-                 "The owner CA's key has no public key beside it; make the pair with p11tool, or put ca.crt in place");
+    g_set_error (
+        error, GW_ERROR, GW_ERROR_BAD_STATE,
+        "The owner CA's key has no public key beside it; make the pair with p11tool, or put ca.crt in place");
   else if (!is_p256 (key))
-    g_set_error (error, GW_ERROR, GW_ERROR_BAD_STATE, "The owner CA's key is not an ECDSA key on P-256 (secp256r1)");
+    g_set_error (error, GW_ERROR, GW_ERROR_BAD_STATE,
+                 "The owner CA's key is not an ECDSA key on P-256 (secp256r1)");
   else
     {
       *out = key;

@@ -26,8 +26,9 @@ typedef struct
   GwCaToken *token;
 } GwCaSigner;
 
-/* A certificate over key, issued by issuer; self-signed if issuer is NULL. What a token has signed is verified:
- * it may hold another key than it held yesterday; issuer must have been imported for that, not made. GW_ERROR_FAILED, GW_ERROR_BAD_STATE (token). */
+/* A certificate over key, issued by issuer; self-signed if issuer is NULL. What a token has signed is
+ * verified: it may hold another key than it held yesterday; issuer must have been imported for that, not
+ * made. GW_ERROR_FAILED, GW_ERROR_BAD_STATE (token). */
 gboolean gw_ca_certify (const GwCaProfile *profile,
                         gnutls_pubkey_t key,
                         const GwCaSigner *signer,

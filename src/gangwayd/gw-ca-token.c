@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <gnutls/crypto.h>
 #include <gnutls/pkcs11.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -22,11 +21,11 @@ struct _GwCaToken
   GThreadPool *pool; /* of one thread */
   int stopping;      /* atomic */
 
-  GMutex lock; /* for what follows, and for all calls of PKCS #11 */
-  gnutls_privkey_t key; /* NULL: no session, no modules */
-  GError *pin_error;    /* why there was no PIN in the login that runs */
-  gboolean pin_refused; /* a PIN of this hash */
-  guint8 refused[32];
+  GMutex lock;                 /* for what follows, and for all calls of PKCS #11 */
+  gnutls_privkey_t key;        /* NULL: no session, no modules */
+  GError *pin_error;           /* why there was no PIN in the login that runs */
+  gboolean pin_refused;        /* the one in the file of this age */
+  struct timespec refused_age; /* st_mtim */
 
   GMutex told; /* for what follows */
   char *problem;
@@ -89,22 +88,23 @@ check_pin_stat (const char *path, gboolean is_credential, const struct stat *st,
   if (!S_ISREG (st->st_mode))
     g_set_error (error, GW_ERROR, GW_ERROR_BAD_STATE, "The PIN file %s is not a regular file", path);
   else if (open_to != 0)
-    g_set_error (error, GW_ERROR, GW_ERROR_BAD_STATE,
-                 "The PIN file %s can be read or written by others (mode %04o): others may know the PIN. Change "
-                 "the PIN and `chmod 600` the file",
-                 path, st->st_mode & 07777);
+    g_set_error (
+        error, GW_ERROR, GW_ERROR_BAD_STATE,
+        "The PIN file %s can be read or written by others (mode %04o): others may know the PIN. Change "
+        "the PIN and `chmod 600` the file",
+        path, st->st_mode & 07777);
   else if (!is_credential && st->st_uid != 0 && st->st_uid != geteuid ())
     g_set_error (error, GW_ERROR, GW_ERROR_BAD_STATE,
-                 "The PIN file %s belongs to user %u, who can change it; `chown` it to the user of gangwayd", path,
-                 st->st_uid);
+                 "The PIN file %s belongs to user %u, who can change it; `chown` it to the user of gangwayd",
+                 path, st->st_uid);
   else
     return TRUE;
   return FALSE;
 }
 
-/* The file's first line to pin, which is wiped if it fails. */
+/* The file's first line to pin, which is wiped if it fails; age is when the file was written. */
 static gboolean
-read_pin (const char *name, char *pin, gsize max, GError **error)
+read_pin (const char *name, char *pin, gsize max, struct timespec *age, GError **error)
 {
   gboolean is_credential = !g_path_is_absolute (name);
   const char *folder = g_getenv ("CREDENTIALS_DIRECTORY");
@@ -128,6 +128,7 @@ read_pin (const char *name, char *pin, gsize max, GError **error)
                  g_strerror (errno));
   else if (check_pin_stat (path, is_credential, &st, error))
     {
+      *age = st.st_mtim;
       n = read (fd, pin, max);
       if (n >= 0 && (gsize)n < max)
         {
@@ -137,8 +138,8 @@ read_pin (const char *name, char *pin, gsize max, GError **error)
       if (n <= 0 || (gsize)n == max || *pin == '\0')
         {
           explicit_bzero (pin, max);
-          g_set_error (error, GW_ERROR, GW_ERROR_BAD_STATE, "The PIN file %s does not hold a PIN of 1 to %u octets",
-                       path, (guint)max - 2);
+          g_set_error (error, GW_ERROR, GW_ERROR_BAD_STATE,
+                       "The PIN file %s does not hold a PIN of 1 to %u octets", path, (guint)max - 2);
           n = -1;
         }
     }
@@ -147,17 +148,10 @@ read_pin (const char *name, char *pin, gsize max, GError **error)
   return n > 0;
 }
 
-static void
-hash_pin (const char *pin, guint8 out[32])
-{
-  if (gnutls_hash_fast (GNUTLS_DIG_SHA256, pin, strlen (pin), out) < 0)
-    memset (out, 0, 32);
-}
-
 static gboolean
 get_pin (GwCaToken *self, int attempt, guint flags, char *pin, gsize max, GError **error)
 {
-  guint8 hash[32];
+  struct timespec age;
 
   if (self->pin_file == NULL)
     {
@@ -165,17 +159,17 @@ get_pin (GwCaToken *self, int attempt, guint flags, char *pin, gsize max, GError
                    "the token asks for a PIN; write it to a file of mode 0600 and name it in PinFile");
       return FALSE;
     }
-  if (!read_pin (self->pin_file, pin, max, error))
+  if (!read_pin (self->pin_file, pin, max, &age, error))
     return FALSE;
-  hash_pin (pin, hash);
   if (attempt > 0 || (flags & GNUTLS_PIN_WRONG) != 0)
     {
       self->pin_refused = TRUE;
-      memcpy (self->refused, hash, sizeof hash);
+      self->refused_age = age;
     }
-  if (self->pin_refused && memcmp (self->refused, hash, sizeof hash) == 0)
+  if (self->pin_refused && age.tv_sec == self->refused_age.tv_sec && age.tv_nsec == self->refused_age.tv_nsec)
     g_set_error (error, GW_ERROR, GW_ERROR_BAD_STATE,
-                 "the token refuses the PIN in %s; it is not tried again before the file changes", self->pin_file);
+                 "the token refuses the PIN in %s; it is not tried again before the file is written again",
+                 self->pin_file);
   else if ((flags & GNUTLS_PIN_FINAL_TRY) != 0)
     g_set_error (error, GW_ERROR, GW_ERROR_BAD_STATE,
                  "a wrong PIN would lock the token now, so none is tried; log in once by hand: "
@@ -188,7 +182,8 @@ get_pin (GwCaToken *self, int attempt, guint flags, char *pin, gsize max, GError
 }
 
 static int
-on_pin (void *data, int attempt, const char *url, const char *label, unsigned int flags, char *pin, size_t max)
+on_pin (
+    void *data, int attempt, const char *url, const char *label, unsigned int flags, char *pin, size_t max)
 {
   GwCaToken *self = data;
 
@@ -281,7 +276,8 @@ gw_ca_token_use (GwCaToken *self, GwCaTokenFunc func, gpointer data, GError **er
   while (again);
   problem = explain (self, rc);
   set_problem (self, problem);
-  g_set_error (error, GW_ERROR, GW_ERROR_BAD_STATE, "The owner CA's key %s cannot be used: %s", self->uri, problem);
+  g_set_error (error, GW_ERROR, GW_ERROR_BAD_STATE, "The owner CA's key %s cannot be used: %s", self->uri,
+               problem);
   return FALSE;
 }
 
@@ -326,9 +322,10 @@ gw_ca_token_push (GwCaToken *self, GTask *task, GwCaTokenJob run)
 
   if (g_thread_pool_unprocessed (self->pool) >= GW_CA_TOKEN_QUEUE_MAX)
     {
-      g_task_return_new_error (task, GW_ERROR, GW_ERROR_BUSY,
-                               "%d certificates wait for the owner CA's token already; it is tried again later",
-                               GW_CA_TOKEN_QUEUE_MAX);
+      g_task_return_new_error (
+          task, GW_ERROR, GW_ERROR_BUSY,
+          "%d certificates wait for the owner CA's token already; it is tried again later",
+          GW_CA_TOKEN_QUEUE_MAX);
       g_object_unref (task);
       return;
     }
@@ -342,6 +339,7 @@ gw_ca_token_new (const char *uri, const char *pin_file, GError **error)
 {
   g_autoptr (GwCaToken) self = NULL;
   char pin[GNUTLS_PKCS11_MAX_PIN_LEN];
+  struct timespec age;
   const char *expected = gw_ca_token_check_uri (uri);
 
   if (expected != NULL)
@@ -354,7 +352,7 @@ gw_ca_token_new (const char *uri, const char *pin_file, GError **error)
       g_set_error (error, GW_ERROR, GW_ERROR_BUSY, "A token is in use by this process already");
       return NULL;
     }
-  if (pin_file != NULL && !read_pin (pin_file, pin, sizeof pin, error))
+  if (pin_file != NULL && !read_pin (pin_file, pin, sizeof pin, &age, error))
     return NULL;
   explicit_bzero (pin, sizeof pin);
   self = g_new0 (GwCaToken, 1);
@@ -380,7 +378,6 @@ gw_ca_token_free (GwCaToken *self)
   g_mutex_clear (&self->lock);
   g_mutex_clear (&self->told);
   g_clear_error (&self->pin_error);
-  explicit_bzero (self->refused, sizeof self->refused);
   g_free (self->problem);
   g_free (self->pin_file);
   g_free (self->uri);

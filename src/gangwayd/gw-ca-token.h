@@ -4,11 +4,12 @@
 #include <gio/gio.h>
 #include <gnutls/abstract.h>
 
-/* The owner CA's key in a token (SoftHSM, TPM, HSM, card), by its PKCS #11 URI (RFC 7512). Internal to the CA.
+/* The owner CA's key in a token (SoftHSM, TPM, HSM, card), by its PKCS #11 URI (RFC 7512). Internal to the
+ * CA.
  *
- * The token may go and come back: each use opens what it needs, keeps it while it works, and lets all of it go
- * when it does not, modules included (some never look for tokens again otherwise). That is the process's whole
- * PKCS #11 state: there is one GwCaToken in a process, and nobody else may use PKCS #11.
+ * The token may go and come back: each use opens what it needs, keeps it while it works, and lets all of it
+ * go when it does not, modules included (some never look for tokens again otherwise). That is the process's
+ * whole PKCS #11 state: there is one GwCaToken in a process, and nobody else may use PKCS #11.
  *
  * The PIN comes from a file, is read for each login and wiped. A PIN that was refused is not tried again, and
  * the last try before the token locks itself is left to a person. */
@@ -32,14 +33,14 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (GwCaToken, gw_ca_token_free)
 
 const char *gw_ca_token_get_uri (GwCaToken *self);
 
-/* Calls func with the key, and once more with a fresh session if it fails in an old one. func returns GnuTLS's
- * code and keeps nothing of the key. Any thread, one at a time; takes as long as the token takes.
+/* Calls func with the key, and once more with a fresh session if it fails in an old one. func returns
+ * GnuTLS's code and keeps nothing of the key. Any thread, one at a time; takes as long as the token takes.
  * GW_ERROR_BAD_STATE. */
 typedef int (*GwCaTokenFunc) (gnutls_privkey_t key, gpointer data);
 gboolean gw_ca_token_use (GwCaToken *self, GwCaTokenFunc func, gpointer data, GError **error);
 
-/* Calls run in the token's own thread, in the order of the calls; run returns the task. Takes the reference. A
- * task that is cancelled before its turn, or that finds GW_CA_TOKEN_QUEUE_MAX before it (GW_ERROR_BUSY), is
+/* Calls run in the token's own thread, in the order of the calls; run returns the task. Takes the reference.
+ * A task that is cancelled before its turn, or that finds GW_CA_TOKEN_QUEUE_MAX before it (GW_ERROR_BUSY), is
  * returned without. */
 typedef void (*GwCaTokenJob) (GTask *task);
 void gw_ca_token_push (GwCaToken *self, GTask *task, GwCaTokenJob run);

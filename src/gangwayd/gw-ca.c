@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /* The local CA. With the owner CA's key in a file everything happens at once, on the caller's thread: a P-256
- * signature costs a tenth of a millisecond. With the key in a token, which may take its time, orders are made on
- * the main thread, run in the token's and come back; what such an order refers to in the CA (ca.certificate,
- * signer, gateway_id) does not change after gw_ca_open (). Credentials that a renewal replaced stay alive until
- * the end, since sessions may still use them. */
+ * signature costs a tenth of a millisecond. With the key in a token, which may take its time, orders are made
+ * on the main thread, run in the token's and come back; what such an order refers to in the CA
+ * (ca.certificate, signer, gateway_id) does not change after gw_ca_open (). Credentials that a renewal
+ * replaced stay alive until the end, since sessions may still use them. */
 
 #include "gw-ca.h"
 
@@ -63,12 +63,13 @@ open_key_file (GwCa *self, GError **error)
     return FALSE;
   if (self->ca.certificate != NULL && self->ca.key == NULL)
     {
-      g_set_error (
-          error, GW_ERROR, GW_ERROR_BAD_STATE,
-          "The owner CA's key %s/ca.key is missing; restore it from a backup, or name the token that it is in "
-          "([Authority] Key of gangway.conf), or move ca.crt away to begin anew (every endpoint that was taken "
-          "must then be released by its old owner)",
-          self->dir);
+      g_set_error (error, GW_ERROR, GW_ERROR_BAD_STATE,
+                   "The owner CA's key %s/ca.key is missing; restore it from a backup, or name the token "
+                   "that it is in "
+                   "([Authority] Key of gangway.conf), or move ca.crt away to begin anew (every endpoint "
+                   "that was taken "
+                   "must then be released by its old owner)",
+                   self->dir);
       return FALSE;
     }
   if (self->ca.key == NULL
@@ -86,11 +87,13 @@ check_no_key_file (GwCa *self, GError **error)
 
   if (!g_file_test (path, G_FILE_TEST_EXISTS))
     return TRUE;
-  g_set_error (error, GW_ERROR, GW_ERROR_BAD_STATE,
-               "The owner CA's key is the file %s, and endpoints are pinned to it, but [Authority] Key of gangway.conf "
-               "names %s. Take the key into the token (doc/certificates.md says how) and move the file to a safe "
-               "place; or set Key=file",
-               path, gw_ca_token_get_uri (self->signer.token));
+  g_set_error (
+      error, GW_ERROR, GW_ERROR_BAD_STATE,
+      "The owner CA's key is the file %s, and endpoints are pinned to it, but [Authority] Key of "
+      "gangway.conf "
+      "names %s. Take the key into the token (doc/certificates.md says how) and move the file to a safe "
+      "place; or set Key=file",
+      path, gw_ca_token_get_uri (self->signer.token));
   return FALSE;
 }
 
@@ -103,10 +106,11 @@ add_advice (GwCa *self, GError **error)
   if (error == NULL || *error == NULL)
     return;
   bare = g_steal_pointer (error);
-  g_set_error (error, bare->domain, bare->code,
-               "There is no owner CA yet, and it cannot be made. %s. To make a key: `p11tool --login "
-               "--generate-privkey=ECDSA --curve=secp256r1 --label=LABEL 'pkcs11:token=TOKEN'`, with the names of %s",
-               bare->message, gw_ca_token_get_uri (self->signer.token));
+  g_set_error (
+      error, bare->domain, bare->code,
+      "There is no owner CA yet, and it cannot be made. %s. To make a key: `p11tool --login "
+      "--generate-privkey=ECDSA --curve=secp256r1 --label=LABEL 'pkcs11:token=TOKEN'`, with the names of %s",
+      bare->message, gw_ca_token_get_uri (self->signer.token));
 }
 
 static gboolean
@@ -144,7 +148,8 @@ is_good_ca (GwCa *self)
 
   if (self->signer.token == NULL && !gw_ca_pair_matches (&self->ca))
     return FALSE;
-  return gnutls_x509_crt_get_basic_constraints (self->ca.certificate, &critical, &is_ca, &path_length) >= 0 && is_ca;
+  return gnutls_x509_crt_get_basic_constraints (self->ca.certificate, &critical, &is_ca, &path_length) >= 0
+         && is_ca;
 }
 
 static gboolean
@@ -230,8 +235,9 @@ certify_gateway (GwCa *self, gint64 now, GwCaPair *pair, GError **error)
     .not_after = now + GW_CA_GATEWAY_DAYS * DAY,
   };
   gnutls_pubkey_t key = NULL;
-  gboolean ok = gw_ca_key_generate (&pair->key, error) && gw_ca_public_key_of (pair->key, &key, error)
-                && gw_ca_certify (&profile, key, &self->signer, self->ca.certificate, &pair->certificate, error);
+  gboolean ok
+      = gw_ca_key_generate (&pair->key, error) && gw_ca_public_key_of (pair->key, &key, error)
+        && gw_ca_certify (&profile, key, &self->signer, self->ca.certificate, &pair->certificate, error);
 
   if (key != NULL)
     gnutls_pubkey_deinit (key);
@@ -250,7 +256,8 @@ static gboolean
 make_gateway (GwCa *self, GError **error)
 {
   GwCaPair pair = { 0 };
-  gboolean ok = certify_gateway (self, gw_clock_realtime (self->clock), &pair, error) && keep_gateway (self, &pair, error);
+  gboolean ok = certify_gateway (self, gw_clock_realtime (self->clock), &pair, error)
+                && keep_gateway (self, &pair, error);
 
   gw_ca_pair_clear (&pair);
   return ok;
@@ -286,8 +293,9 @@ is_good_gateway (GwCa *self, const GwCaPair *pair)
   return TRUE;
 }
 
-/* A broken or half-written pair is no loss: endpoints pin the CA, not the gateway. One that is only due is good
- * enough to start with while the token is away: endpoints do not look at dates, and the renewal is tried again. */
+/* A broken or half-written pair is no loss: endpoints pin the CA, not the gateway. One that is only due is
+ * good enough to start with while the token is away: endpoints do not look at dates, and the renewal is tried
+ * again. */
 static gboolean
 open_gateway (GwCa *self, GError **error)
 {

@@ -453,6 +453,13 @@ gw_courier_start (GwCourier *self)
 }
 
 void
+gw_courier_hurry (GwCourier *self)
+{
+  if (gw_uplink_get_state (self->uplink) == GW_UPLINK_BACKOFF)
+    gw_uplink_reconnect (self->uplink);
+}
+
+void
 gw_courier_drain (GwCourier *self)
 {
   gw_uplink_drain (self->uplink);

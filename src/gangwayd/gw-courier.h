@@ -52,6 +52,8 @@ void gw_courier_free (GwCourier *self);
 
 /* The endpoint is there and proven: connect, and stay connected. */
 void gw_courier_start (GwCourier *self);
+/* Tries at once where it waits for the next try. */
+void gw_courier_hurry (GwCourier *self);
 /*
  * The endpoint has gone: what is acknowledged may still go out over the connection that is up, for the configured drain-time, but none
  * is made.

@@ -326,7 +326,24 @@ on_rekey (GwDBusEndpoint *skeleton, GDBusMethodInvocation *invocation, GVariant 
   return renew (self, invocation, options, TRUE);
 }
 
+static void
+on_saved (gpointer data, const GError *error)
+{
+  GDBusMethodInvocation *invocation = data;
+
+  if (error != NULL)
+    g_dbus_method_invocation_return_gerror (invocation, error);
+  else
+    g_dbus_method_invocation_return_value (invocation, NULL);
+}
+
 typedef gboolean (*Decision) (GwEndpoint *endpoint, const char *reason, GError **error);
+
+void
+gw_endpoint_service_answer_saved (const GwServices *services, GwEndpoint *endpoint, GDBusMethodInvocation *invocation)
+{
+  gw_db_save_endpoint_async (services->writer, gw_endpoint_get_record (endpoint), on_saved, invocation);
+}
 
 static gboolean
 decide (GwEndpointService *self, GDBusMethodInvocation *invocation, const char *reason, Decision decision)
@@ -336,7 +353,7 @@ decide (GwEndpointService *self, GDBusMethodInvocation *invocation, const char *
   if (!gw_options_check_text (reason, GW_ENDPOINT_REASON_MAX, "reason", &error) || !decision (self->endpoint, reason, &error))
     g_dbus_method_invocation_return_gerror (invocation, error);
   else
-    g_dbus_method_invocation_return_value (invocation, NULL);
+    gw_endpoint_service_answer_saved (self->services, self->endpoint, invocation);
   return G_DBUS_METHOD_INVOCATION_HANDLED;
 }
 
@@ -370,9 +387,12 @@ on_withdrawn (GObject *source, GAsyncResult *result, gpointer data)
   g_autoptr (GError) error = NULL;
   GwEndpoint *endpoint = gw_roster_lookup (work->roster, work->kid);
 
-  if (gw_inventory_withdraw_finish (work->services->inventory, result, &error)
-      && (endpoint == NULL || gw_endpoint_decommission (endpoint, reason, &error)))
+  if (!gw_inventory_withdraw_finish (work->services->inventory, result, &error))
+    g_dbus_method_invocation_return_gerror (work->invocation, error);
+  else if (endpoint == NULL)
     g_dbus_method_invocation_return_value (work->invocation, NULL);
+  else if (gw_endpoint_decommission (endpoint, reason, &error))
+    gw_endpoint_service_answer_saved (work->services, endpoint, work->invocation);
   else
     g_dbus_method_invocation_return_gerror (work->invocation, error);
 }
@@ -412,7 +432,7 @@ on_set_name (GwDBusEndpoint *skeleton, GDBusMethodInvocation *invocation, const 
       return G_DBUS_METHOD_INVOCATION_HANDLED;
     }
   gw_endpoint_set_name (self->endpoint, *name != '\0' ? name : NULL);
-  gw_dbus_endpoint_complete_set_name (skeleton, invocation);
+  gw_endpoint_service_answer_saved (self->services, self->endpoint, invocation);
   return G_DBUS_METHOD_INVOCATION_HANDLED;
 }
 

@@ -18,4 +18,8 @@ void gw_endpoint_service_free (GwEndpointService *self);
 const char *gw_endpoint_service_get_path (GwEndpointService *self);
 
 
+/* Answers a call that decided about @endpoint once that is on the disk, or with why it is not: who has the answer has the decision,
+ * come what may. */
+void gw_endpoint_service_answer_saved (const GwServices *services, GwEndpoint *endpoint, GDBusMethodInvocation *invocation);
+
 G_END_DECLS

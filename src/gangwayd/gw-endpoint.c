@@ -141,7 +141,9 @@ static void
 on_session_request (GwSession *session, const GwSmpMessage *request, gpointer data)
 {
   GwEndpoint *self = data;
-  gboolean admitted = gw_lifecycle_may_connect (self->record->lifecycle) && !self->record->cloned;
+  /* What may not leave for the broker is better kept by the endpoint. */
+  gboolean admitted = gw_lifecycle_may_connect (self->record->lifecycle) && !self->record->cloned && !self->contradicts
+                      && (!self->surveyed || self->generation >= self->record->generation);
   guint8 answer[64];
   gsize len;
 
@@ -436,8 +438,12 @@ gw_endpoint_onboard (GwEndpoint *self, GError **error)
   self->retry_usec = 0;
   gw_timer_disarm (&self->retry_timer);
   gw_onboarding_consider (self);
-  if (self->run_wanted && self->courier != NULL && gw_courier_is_online (self->courier))
+  if (!self->run_wanted || self->courier == NULL)
+    return TRUE;
+  if (gw_courier_is_online (self->courier))
     gw_endpoint_settle (self, NULL);
+  else
+    gw_courier_hurry (self->courier);
   return TRUE;
 }
 

@@ -43,6 +43,8 @@ struct _GwEnrolment
   gboolean take_ownership;
   guint8 slot;
   guint32 generation;
+  gboolean has_slot_kid;
+  guint8 slot_kid[GW_KEY_ID_LEN];
   char *kid;
   char *serial_number;
   char *policy;
@@ -231,6 +233,14 @@ issue (GwEnrolment *self)
       finish (self, error);
       return;
     }
+  if (self->has_slot_kid && memcmp (self->slot_kid, key.key_id, sizeof self->slot_kid) != 0)
+    {
+      error = g_error_new (GW_ERROR, GW_ERROR_NOT_TRUSTED,
+                           "The endpoint's certificate request is over another key than it says slot %u holds; it gets no certificate",
+                           self->slot);
+      finish (self, error);
+      return;
+    }
   self->events->stage (0.6, "having the certificate issued", self->data);
   gw_issuer_issue_async (self->issuer, csr, &request, self->cancellable, on_issued, enrolment_ref (self));
 }
@@ -373,6 +383,9 @@ gw_enrolment_start (GwSession *session,
   self->take_ownership = order->take_ownership;
   self->slot = order->slot;
   self->generation = order->generation;
+  self->has_slot_kid = order->slot_kid != NULL;
+  if (self->has_slot_kid)
+    memcpy (self->slot_kid, order->slot_kid, sizeof self->slot_kid);
   self->kid = g_strdup (order->kid);
   self->serial_number = g_strdup (order->serial_number);
   self->policy = g_strdup (order->policy);

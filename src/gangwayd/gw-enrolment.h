@@ -22,6 +22,7 @@ typedef struct
   gboolean take_ownership; /* the endpoint has no owner and may be taken */
   guint8 slot;             /* whose certificate: 1 or 2 */
   guint32 generation;      /* of the slot's key */
+  const guint8 *slot_kid;  /* of the slot's key as the endpoint told it, 32 octets; NULL: not told yet */
   const char *kid;         /* 64 hex digits */
   const char *serial_number; /* of the manifest */
   const char *policy;

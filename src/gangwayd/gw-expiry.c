@@ -29,8 +29,8 @@ tell (GwExpiry *self)
 
   if (self->untold == 0 || (self->told && now - self->told_at < TELL_AGAIN_USEC))
     return;
-  gw_event (GW_EVENT_REPORTS_GIVEN_UP, NULL, NULL, "%" G_GUINT64_FORMAT " reports were given up: no broker took them within MaxAge",
-            self->untold);
+  gw_event (GW_EVENT_REPORTS_GIVEN_UP, NULL, NULL,
+            "%" G_GUINT64_FORMAT " reports were given up: no broker took them within MaxAge", self->untold);
   self->told = TRUE;
   self->told_at = now;
   self->untold = 0;
@@ -39,7 +39,8 @@ tell (GwExpiry *self)
 static void
 arm (GwExpiry *self)
 {
-  gw_timer_arm (&self->timer, CLAMP (self->max_age / LOOKS_IN_AN_AGE, GW_EXPIRY_PERIOD_MIN_USEC, GW_EXPIRY_PERIOD_MAX_USEC));
+  gw_timer_arm (&self->timer, CLAMP (self->max_age / LOOKS_IN_AN_AGE, GW_EXPIRY_PERIOD_MIN_USEC,
+                                     GW_EXPIRY_PERIOD_MAX_USEC));
 }
 
 static void

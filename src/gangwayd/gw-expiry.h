@@ -7,9 +7,10 @@
 G_BEGIN_DECLS
 
 /*
- * Gives up reports that have become too old in the spool ([Spool] MaxAge), and says so in the journal: at once, then at most once a day
- * with the sum. Age is the gateway's clock against its own stamp, so nothing is given up while that clock is not set, and a stamp from
- * before it was set says nothing: such a report goes when one that came after it goes.
+ * Gives up reports that have become too old in the spool ([Spool] MaxAge), and says so in the journal: at
+ * once, then at most once a day with the sum. Age is the gateway's clock against its own stamp, so nothing is
+ * given up while that clock is not set, and a stamp from before it was set says nothing: such a report goes
+ * when one that came after it goes.
  */
 
 /* A clock before this day (2026-01-01) has not been set. */

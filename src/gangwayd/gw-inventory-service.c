@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "gw-endpoint-service.h"
 #include "gw-error.h"
 #include "gw-job.h"
 #include "gw-options.h"
@@ -381,10 +382,12 @@ finish_approval (GwInventoryService *self, GDBusMethodInvocation *invocation, co
   GwEndpoint *endpoint = gw_roster_lookup (self->roster, kid);
   GError *error = NULL;
 
-  if (endpoint != NULL && !gw_roster_approve (self->roster, endpoint, &error))
-    fail_call (invocation, error);
-  else
+  if (endpoint == NULL)
     g_dbus_method_invocation_return_value (invocation, NULL);
+  else if (gw_roster_approve (self->roster, endpoint, &error))
+    gw_endpoint_service_answer_saved (self->services, endpoint, invocation);
+  else
+    fail_call (invocation, error);
 }
 
 static void

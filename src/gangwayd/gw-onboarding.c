@@ -72,6 +72,8 @@ on_courier_online (gboolean online, const char *reason, gpointer data)
       g_autofree char *text = g_strdup_printf ("not connected to the broker: %s", reason);
 
       gw_endpoint_set_reason (self, text, "it is tried again by itself; look at the broker's log and at `gangwayctl policies`");
+      /* Whoever waits hears it now: how long it takes to put right nobody knows. */
+      gw_endpoint_settle_error (self, GW_ERROR_OFFLINE, "%s: %s", self->reason, self->remedy);
     }
   gw_endpoint_changed (self);
 }
@@ -264,6 +266,7 @@ take_certificate (GwEndpoint *self, GwIssued *issued)
       slot->slot = record->slot;
       slot->generation = record->generation;
       slot->has_certificate = TRUE;
+      memset (slot->kid, 0, sizeof slot->kid); /* told at the next survey */
     }
   self->generation = MAX (self->generation, record->generation);
 }
@@ -336,6 +339,18 @@ may_own (GwEndpoint *self, const GwPolicy *policy, const GwAdmission *admission)
   return FALSE;
 }
 
+/* The key that the endpoint says is in that slot, NULL while it has not said it. */
+static const guint8 *
+told_key (GwEndpoint *self, guint8 number, guint32 generation)
+{
+  static const guint8 untold[GW_KEY_ID_LEN];
+  const GwIdentSlot *slot = find_slot (self, number);
+
+  if (slot == NULL || !slot->has_certificate || slot->generation != generation || memcmp (slot->kid, untold, sizeof untold) == 0)
+    return NULL;
+  return slot->kid;
+}
+
 void
 gw_onboarding_enrol (GwEndpoint *self, guint8 slot, guint32 generation, const GwAdmission *admission)
 {
@@ -343,6 +358,7 @@ gw_onboarding_enrol (GwEndpoint *self, guint8 slot, guint32 generation, const Gw
     .take_ownership = !self->has_owner,
     .slot = slot,
     .generation = generation,
+    .slot_kid = told_key (self, slot, generation),
     .kid = self->id,
     .serial_number = admission != NULL && admission->serial != NULL ? admission->serial : self->serial_number,
     .policy = self->record->policy,
@@ -519,6 +535,18 @@ gw_onboarding_consider (GwEndpoint *self)
                 "endpoint %.16s: what was said in the clear is not what it says inside its session", self->id);
       gw_endpoint_set_reason (self, "what it says of itself in the clear is not what it says inside the proven session",
                   "look for a device on the line that answers in its place, then unplug and plug it");
+      keep_out (self, GW_ERROR_NOT_TRUSTED);
+      return;
+    }
+  /* The endpoint's counter only ever rises, whatever is reset or wiped. */
+  if (self->generation < self->record->generation)
+    {
+      g_autofree char *text
+          = g_strdup_printf ("its key generation fell from %u to %" G_GUINT64_FORMAT ": its flash was rolled back, or it is a copy",
+                             self->record->generation, self->generation);
+
+      gw_event (GW_EVENT_ENDPOINT_CONTRADICTS, self->id, self->record->last_bus, "endpoint %.16s: %s", self->id, text);
+      gw_endpoint_set_reason (self, text, "find out who had it; a rolled back device must be replaced");
       keep_out (self, GW_ERROR_NOT_TRUSTED);
       return;
     }

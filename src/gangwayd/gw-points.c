@@ -211,6 +211,19 @@ absolute_time (GwPoints *self, const GwDataRecord *record)
   return gw_loop_realtime (gw_endpoint_get_services (self->endpoint)->loop) + (gint64) (MIN (seconds, 0) * G_USEC_PER_SEC);
 }
 
+/* Whether it is a value of that point: one for each that was asked, in that order. */
+static gboolean
+is_value_of (const GwPoint *point, const GwDataRecord *record)
+{
+  gsize base = record->base_name.len;
+  gboolean number = record->value.type == GW_VALUE_INT || record->value.type == GW_VALUE_FLOAT;
+
+  return point != NULL && strlen (point->name) == base + record->name.len
+         && (base == 0 || memcmp (point->name, record->base_name.ptr, base) == 0)
+         && (record->name.len == 0 || memcmp (point->name + base, record->name.ptr, record->name.len) == 0)
+         && (record->value.type == point->type || (point->type == GW_VALUE_FLOAT && number));
+}
+
 static void
 on_values (const GwSmpResult *result, GwBytes body, const GError *error, gpointer data)
 {
@@ -235,8 +248,17 @@ on_values (const GwSmpResult *result, GwBytes body, const GError *error, gpointe
     }
   while (gw_data_records_next (&answer.records, &record) && read->got < read->n)
     {
-      GVariant *value = gw_points_value_to_variant (&record.value);
+      const GwPoint *point = gw_points_lookup (read->points, read->ids[read->got]);
+      GVariant *value;
 
+      if (!is_value_of (point, &record))
+        {
+          bad = g_error_new (GW_ERROR, GW_ERROR_INVALID, "the endpoint's values are damaged: the one for point %u is not its value",
+                             read->ids[read->got]);
+          end_read (read, bad);
+          return;
+        }
+      value = gw_points_value_to_variant (&record.value);
       g_variant_builder_add (&read->values, "(utv)", read->ids[read->got++], (guint64) absolute_time (read->points, &record),
                              value);
     }

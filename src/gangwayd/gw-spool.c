@@ -563,6 +563,13 @@ tidy_endpoint (GwSpool *self, GwSpoolEndpoint *endpoint)
   endpoint->counters.bytes = bytes;
 }
 
+void
+gw_spool_set_limits (GwSpool *self, guint64 max_bytes, guint64 max_bytes_per_endpoint)
+{
+  self->max_bytes = max_bytes > 0 ? max_bytes : MAX_BYTES_DEFAULT;
+  self->max_bytes_per_endpoint = max_bytes_per_endpoint;
+}
+
 GwSpool *
 gw_spool_open (const char *dir, const GwSpoolLimits *limits, GwWriter *writer, GError **error)
 {
@@ -576,8 +583,7 @@ gw_spool_open (const char *dir, const GwSpoolLimits *limits, GwWriter *writer, G
     given = *limits;
   self->writer = writer;
   self->io = given.io != NULL ? given.io : &gw_spool_io_default;
-  self->max_bytes = given.max_bytes > 0 ? given.max_bytes : MAX_BYTES_DEFAULT;
-  self->max_bytes_per_endpoint = given.max_bytes_per_endpoint;
+  gw_spool_set_limits (self, given.max_bytes, given.max_bytes_per_endpoint);
   self->max_cache = given.cache_bytes > 0 ? given.cache_bytes : CACHE_BYTES_DEFAULT;
   self->segment_bytes = given.segment_bytes > 0 ? given.segment_bytes : SEGMENT_BYTES_DEFAULT;
   self->segment_bytes = CLAMP (self->segment_bytes, SEGMENT_BYTES_MIN, SEGMENT_BYTES_MAX);

@@ -106,6 +106,8 @@ typedef struct
  * outlive the spool's use but be stopped before gw_spool_free (). */
 GwSpool *gw_spool_open (const char *dir, const GwSpoolLimits *limits, GwWriter *writer, GError **error);
 void gw_spool_free (GwSpool *self);
+/* From now on; as in GwSpoolLimits. What is above a lower limit stays. */
+void gw_spool_set_limits (GwSpool *self, guint64 max_bytes, guint64 max_bytes_per_endpoint);
 
 /* Stores one record; payload is referenced until it has been written. done (data, NULL) after it is durable:
  * only then may the endpoint get its acknowledgement. Of the same boot, a q not above the last is a

@@ -89,7 +89,7 @@ class Client:
 
     def _owner_changed(self, _c, _s, _p, _i, _m, parameters):
         self.owner = parameters.unpack()[2] or None
-        self.objects = {}
+        self.objects, self.completed = {}, {}  # another agent counts its jobs from 1 again
         if self.owner:
             self.refresh()
 

@@ -244,7 +244,7 @@ class Endpoint(Client):
 
     def __init__(self, plugin, keys, *args, hello_differs=None, answers=None, hello_cbor=None, **kwargs):
         self.keys = keys
-        self.tls = Keys(plugin.lab, keys.name + "-tls")
+        self._tls = None
         self.owner, self.certificate, self.objects = None, None, {}
         self.generation, self.signatures, self.asked = 1, 0, []
         self.in_seq, self.in_answer, self.out_seq = None, None, 0
@@ -257,6 +257,12 @@ class Endpoint(Client):
         self.points = [{"id": 1, "n": "temperature", "u": "Cel", "ty": 3, "a": 5, "lo": -40.0, "hi": 125.0},
                        {"id": 2, "n": "valve", "u": "%", "ty": 2, "a": 7, "lo": 0, "hi": 100}]
         super().__init__(plugin, keys, *args, hello_cbor=cbor2.dumps(said) if hello_cbor is None else hello_cbor, **kwargs)
+
+    @property
+    def tls(self):
+        """K_tls, made when it is first asked for."""
+        self._tls = self._tls or Keys(self.plugin.lab, self.keys.name + "-tls")
+        return self._tls
 
     def info(self):
         whole = dict(self.hello, st=1 if self.owner else 0, rot="puf", up=120000, gen=self.generation,

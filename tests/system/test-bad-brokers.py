@@ -11,7 +11,7 @@ import unittest
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 import tap
-from bus import ROOT
+from bus import NAME, ROOT
 from faulty import Faulty, certificate
 from lab import Lab
 from supervisor import Timeout, wait
@@ -60,6 +60,8 @@ RSS_MORE = 16 << 20
 
 
 class BadBrokers(unittest.TestCase):
+    hurried = set()  # asked to try at once
+
     @classmethod
     def setUpClass(cls):
         cls.names = [*FAULTS, *UNWILLING, *HARMLESS]
@@ -151,6 +153,17 @@ class BadBrokers(unittest.TestCase):
         self.maxDiff = None
         self.assertEqual({name: self.reasons[name] for name in bad}, {name: {self.expected(name)} for name in bad})
 
+    def test_1_onboard_says_so_too(self):
+        """Asked to come on board at a bad broker, it tries at once, and the job ends with the reason; nobody waits for good."""
+        for name in ("foreign", "refuses-connect-135"):
+            self.hurried.add(name)
+            tries = len(self.brokers[name].connections)
+            job = self.lab.bus.call(self.endpoint(name)["path"], "Endpoint", "Onboard", "(sa{sv})", "", {})[0]
+            ok, error, message = self.lab.bus.job(job, timeout=5)
+            self.assertEqual((ok, error), (False, f"{NAME}.Error.Offline"))
+            self.assertIn(self.expected(name), message)
+            self.assertGreater(len(self.brokers[name].connections), tries)
+
     def test_2_trying_again_is_bounded(self):
         """Waits double from a second on: after the time of test 1 nobody has tried more than a handful of times; cheaply."""
         elapsed = time.monotonic() - self.started
@@ -159,7 +172,7 @@ class BadBrokers(unittest.TestCase):
             self.assertLessEqual(len(tries), 9, name)
             self.assertGreaterEqual(len(tries), 2 if elapsed > 35 else 1, name)
             waits = [later - earlier for earlier, later in zip(tries, tries[1:])]
-            if name not in ("silent", "half-flight", "no-connack", *MENDED):
+            if name not in ("silent", "half-flight", "no-connack", *MENDED, *self.hurried):
                 for n, pause in enumerate(waits):
                     self.assertGreater(pause, 0.5 * 2 ** n - 0.05, f"{name}: {waits}")
         if not self.lab.sanitized:

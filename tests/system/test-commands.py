@@ -58,7 +58,7 @@ class Commands(unittest.TestCase):
             self.assertEqual(self.ask(n, {"id": 7, "value": "eco"}), {"point": "mode", "id": 7, "status": "done", "value": "eco"})
             self.assertEqual(self.ask(n, {"id": 7, "read": True})["value"], "eco")
             self.assertEqual(self.ask(n, {"point": "heater", "value": False})["value"], False)
-            self.assertEqual(self.lab.sim_status(n)["points"]["valve"], 12.5)
+            wait("the valve's travel", lambda n=n: self.lab.sim_status(n)["points"]["valve"] == 12.5)
 
     def test_every_refusal_is_answered(self):
         refusals = [

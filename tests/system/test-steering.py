@@ -200,6 +200,14 @@ class Decisions(Steering):
         self.call(0, "SetName", "(s)", "")
         self.shows(0, Name=self.endpoint(0)["SerialNumber"])
 
+    def test_what_was_answered_is_kept(self):
+        """kill -9 right behind the answer: the decision is on the disk by then."""
+        for i in range(4):
+            self.call(i % 2, "SetName", "(s)", f"press-{i}")
+            self.restart()
+            wait("the endpoint", lambda i=i: self.ids[i % 2] in self.lab.bus.endpoints())
+            self.assertEqual(self.endpoint(i % 2)["Name"], f"press-{i}")
+
     def test_words_on_a_foreign_chip_are_kept(self):
         port = self.lab.control("foreign")["port"]
         self.lab.start_plugin(port)
@@ -355,6 +363,14 @@ class Full(Steering):
         wait("a standstill", lambda: self.lab.pending() > 20, 40)
         acked = self.lab.acked(0)
         self.stays("no more acknowledgements", lambda: self.lab.acked(0) <= acked + 2, 2)
+        # More room takes more, from the Reload on.
+        conf = self.lab.path("etc", "gangway.conf")
+        with open(conf, encoding="utf-8") as f:
+            text = f.read().replace("64K", "256K").replace("16K", "64K")
+        with open(conf, "w", encoding="utf-8") as f:
+            f.write(text)
+        self.lab.bus.call(ROOT, "Manager", "Reload")
+        wait("acknowledgements again", lambda: self.lab.acked(0) > acked + 10)
         self.lab.broker.process.resume()
         self.lab.broker.wait_ready()
         self.lab.wait_online()

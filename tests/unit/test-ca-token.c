@@ -6,6 +6,7 @@
 #include <gnutls/x509.h>
 #include <string.h>
 #include <unistd.h>
+#include <utime.h>
 
 #include "gw-ca-token.h"
 #include "gw-ca.h"
@@ -20,7 +21,7 @@
 typedef struct
 {
   char *top;
-  char *dir;      /* the CA's */
+  char *dir; /* the CA's */
   char *pin_file;
   GwClock *clock;
   GwCaOptions options;
@@ -75,11 +76,13 @@ set_up (Fixture *f, gconstpointer data)
   f->pin_file = path (f, "pin");
   conf = path (f, "softhsm2.conf");
   tokens = path (f, "tokens");
-  text = g_strdup_printf ("directories.tokendir = %s\nobjectstore.backend = file\nlog.level = ERROR\n", tokens);
+  text = g_strdup_printf ("directories.tokendir = %s\nobjectstore.backend = file\nlog.level = ERROR\n",
+                          tokens);
   write_file (conf, text, 0600);
   g_assert_cmpint (g_mkdir (tokens, 0700), ==, 0);
   g_setenv ("SOFTHSM2_CONF", conf, TRUE);
   g_setenv ("GNUTLS_PIN", PIN, TRUE); /* p11tool's */
+  g_setenv ("GNUTLS_SO_PIN", "31415926", TRUE);
   run ("softhsm2-util --init-token --free --label gateway --pin " PIN " --so-pin 31415926");
   write_file (f->pin_file, PIN "\n", 0600);
   f->clock = gw_clock_new_mock (0, NOW);
@@ -205,7 +208,8 @@ assert_issues (GwCa *ca)
   g_assert_no_error (error);
   leaf = parse (issued->certificate);
   root = parse (gw_ca_get_certificate (ca));
-  g_assert_cmpint (gnutls_x509_crt_verify (leaf, &root, 1, GNUTLS_VERIFY_DISABLE_TIME_CHECKS, &status), ==, 0);
+  g_assert_cmpint (gnutls_x509_crt_verify (leaf, &root, 1, GNUTLS_VERIFY_DISABLE_TIME_CHECKS, &status), ==,
+                   0);
   g_assert_cmphex (status, ==, 0);
   gnutls_x509_crt_deinit (leaf);
   gnutls_x509_crt_deinit (root);
@@ -342,7 +346,8 @@ test_from_file_to_token (Fixture *f, gconstpointer data)
 static void
 test_rsa_key (Fixture *f, gconstpointer data)
 {
-  run ("p11tool --login --generate-privkey=RSA --bits=2048 --label=owner-ca --outfile=%s/public.pem pkcs11:token=gateway",
+  run ("p11tool --login --generate-privkey=RSA --bits=2048 --label=owner-ca --outfile=%s/public.pem "
+       "pkcs11:token=gateway",
        f->top);
   assert_refused (f, "not an ECDSA key on P-256");
 }
@@ -396,6 +401,13 @@ test_wrong_pin (Fixture *f, gconstpointer data)
   ca = open_ca (f);
   for (guint i = 0; i < 20; i++)
     assert_does_not_issue (ca, "the token refuses the PIN");
+
+  /* Now it would be right, but nobody has said so. */
+  run ("p11tool --initialize-pin --set-pin=000000 --set-so-pin=31415926 pkcs11:token=gateway");
+  assert_does_not_issue (ca, "the token refuses the PIN");
+  g_assert_cmpint (g_utime (f->pin_file, NULL), ==, 0);
+  assert_issues (ca);
+  run ("p11tool --initialize-pin --set-pin=" PIN " --set-so-pin=31415926 pkcs11:token=gateway");
   write_file (f->pin_file, PIN "\n", 0600);
   assert_issues (ca);
   gw_ca_free (ca);
@@ -423,12 +435,14 @@ test_credential (Fixture *f, gconstpointer data)
 /* The token's thread */
 
 static GMutex busy;
+static int held; /* atomic */
 
 static void
 hold (GTask *task)
 {
   g_mutex_lock (&busy);
   g_mutex_unlock (&busy);
+  g_atomic_int_inc (&held);
   g_task_return_boolean (task, TRUE);
 }
 
@@ -480,6 +494,8 @@ test_slow_token (Fixture *f, gconstpointer data)
     }
   g_assert_cmpuint (refused, >=, 9);
   g_assert_cmpuint (refused, <=, 12);
+  g_assert_cmpint (g_atomic_int_get (&held), ==,
+                   1 + (int)(waiting->len - refused)); /* the cancelled one never ran */
   g_assert_true (g_task_propagate_boolean (G_TASK (first), NULL));
   g_clear_error (&error);
   g_assert_false (g_task_propagate_boolean (G_TASK (cancelled), &error));

@@ -65,8 +65,8 @@ receive (Fixture *f)
 {
   g_autoptr (GBytes) payload = payload_of (1, 1, ++f->q);
 
-  g_assert_true (gw_spool_append (f->spool.spool, kid_of (1), boot_of (1), f->q, gw_clock_realtime (f->clock), GW_SPOOL_REPORT, 0,
-                                  payload, told, &f->spool, NULL));
+  g_assert_true (gw_spool_append (f->spool.spool, kid_of (1), boot_of (1), f->q, gw_clock_realtime (f->clock),
+                                  GW_SPOOL_REPORT, 0, payload, told, &f->spool, NULL));
   flush (&f->spool);
 }
 
