@@ -314,13 +314,18 @@ static void
 show_figures (gpointer data)
 {
   GwAgent *self = data;
+  gboolean clock_valid = gw_services_clock_is_valid (&self->services);
   GwSpoolStats stats;
+
+  /* Certificates and brokers wait for a clock that is right: now it is. */
+  if (clock_valid && !gw_dbus_manager_get_clock_valid (self->manager))
+    gw_roster_hurry (self->roster);
 
   gw_spool_get_stats (self->services.spool, &stats);
   gw_dbus_manager_set_spool_bytes (self->manager, stats.sum.bytes);
   gw_dbus_manager_set_reports_acknowledged (self->manager, stats.sum.stored);
   gw_dbus_manager_set_reports_delivered (self->manager, stats.sum.acked);
-  gw_dbus_manager_set_clock_valid (self->manager, gw_services_clock_is_valid (&self->services));
+  gw_dbus_manager_set_clock_valid (self->manager, clock_valid);
   gw_timer_arm (&self->figures, FIGURES_PERIOD_USEC);
 }
 

@@ -398,6 +398,16 @@ gw_endpoint_reconsider (GwEndpoint *self)
   gw_onboarding_consider (self);
 }
 
+void
+gw_endpoint_hurry (GwEndpoint *self)
+{
+  self->retry_usec = 0;
+  gw_timer_disarm (&self->retry_timer);
+  gw_onboarding_consider (self);
+  if (self->courier != NULL)
+    gw_courier_hurry (self->courier);
+}
+
 gboolean
 gw_endpoint_can_onboard (GwEndpoint *self, gboolean claimed, GError **error)
 {

@@ -81,6 +81,8 @@ gboolean gw_endpoint_can_approve (GwEndpoint *self, GError **error);
 gboolean gw_endpoint_approve (GwEndpoint *self, GError **error);
 /* Inventory, policies or time have changed. */
 void gw_endpoint_reconsider (GwEndpoint *self);
+/* The same, and whatever it waits to try again is tried now. */
+void gw_endpoint_hurry (GwEndpoint *self);
 /*
  * Whether onboarding can be tried now: else GW_ERROR_OFFLINE, REVOKED, BAD_STATE, CLONED, NOT_TRUSTED (in no manifest), UNCLAIMED
  * (@claimed says that a claim is about to be made), BUSY.

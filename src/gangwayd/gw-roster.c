@@ -422,6 +422,15 @@ gw_roster_reconsider (GwRoster *self)
     gw_endpoint_reconsider (l->data);
 }
 
+void
+gw_roster_hurry (GwRoster *self)
+{
+  g_autoptr (GList) all = gw_roster_list (self);
+
+  for (GList *l = all; l != NULL; l = l->next)
+    gw_endpoint_hurry (l->data);
+}
+
 static gboolean
 can_approve (Entry *entry, GwNode **last, GError **error)
 {

@@ -50,6 +50,8 @@ guint gw_roster_get_size (GwRoster *self);
 
 /* The inventory or the policies have changed. */
 void gw_roster_reconsider (GwRoster *self);
+/* What they wait to try again is tried now. */
+void gw_roster_hurry (GwRoster *self);
 /* Whether a person may let it in: GW_ERROR_REVOKED, or BAD_STATE (its life here is over, or two chips with its key still answer). */
 gboolean gw_roster_can_approve (GwRoster *self, GwEndpoint *endpoint, GError **error);
 /* A person lets it in: settles a clone alarm if one living chip is left. */

@@ -162,6 +162,30 @@ class Abuse(unittest.TestCase):
         self.refused_as("Unsupported", ROOT, "Manager", "AttachBus", "(a{sv})", {
             "name": GLib.Variant("s", "new"), "kind": GLib.Variant("s", "serial"), "version": GLib.Variant("u", 2)})
 
+    def test_a_bus_that_never_says_hello(self):
+        """It takes no messages, its caller gets no second one, its name no second owner; it goes with its socket."""
+        options = {"name": GLib.Variant("s", "mute"), "kind": GLib.Variant("s", "x")}
+        other = Gio.DBusConnection.new_for_address_sync(
+            self.lab.address, Gio.DBusConnectionFlags.AUTHENTICATION_CLIENT | Gio.DBusConnectionFlags.MESSAGE_BUS_CONNECTION, None, None)
+        other.set_exit_on_close(False)
+
+        def attach(**changes):
+            reply, fds = other.call_with_unix_fd_list_sync(NAME, ROOT, f"{NAME}.Manager", "AttachBus", GLib.Variant(
+                "(a{sv})", ({**options, **changes},)), None, 0, 5000, None, None)
+            return reply.unpack()[0], fds.steal_fds()
+        path, fds = attach()
+        self.refused_as("Offline", path, "Bus", "Scan")
+        self.refused_as("Exists", ROOT, "Manager", "AttachBus", "(a{sv})", options)
+        with self.assertRaises(GLib.Error) as caught:
+            attach(name=GLib.Variant("s", "second"))
+        self.assertEqual(error_name(caught.exception), ERROR + "Limit")
+        for fd in fds:
+            os.close(fd)
+        wait("the bus to be gone", lambda: path not in self.lab.bus.of("Bus"))
+        self.assertEqual(attach()[0], path)
+        other.close_sync(None)
+        wait("the bus to go with its caller", lambda: path not in self.lab.bus.of("Bus"))
+
     # Descriptors
 
     def test_handles_that_came_with_nothing(self):

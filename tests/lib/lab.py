@@ -49,6 +49,7 @@ class Lab:
         self.ports = self.path("sim")
         self.bus = self.broker = self.subscriber = self.agent = self.sim = self.daemon = None
         self.plugins = {}
+        self.agent_env = {}
         self.authority = self.vendor = None
 
     @property
@@ -103,7 +104,7 @@ class Lab:
         self.agent = self.supervisor.start(
             "gangwayd", [self.binary("src", "gangwayd", "gangwayd"), "--bus", self.address, "--state-dir", self.state,
                          "--config", self.path("etc", "gangway.conf"), "--authorize", "own-uid"],
-            env={"ASAN_OPTIONS": ASAN, "RUNTIME_DIRECTORY": self.path("run")}, restart=True)
+            env={"ASAN_OPTIONS": ASAN, "RUNTIME_DIRECTORY": self.path("run"), **self.agent_env}, restart=True)
         self.wait_agent()
 
     def wait_agent(self, timeout=20.0):
