@@ -118,9 +118,11 @@ is_allowed (GwBouncer *self, GDBusMethodInvocation *invocation, const char *acti
   if (allowed)
     return TRUE;
   g_dbus_method_invocation_return_error (
-      invocation, GW_ERROR, GW_ERROR_NOT_AUTHORIZED, "%s needs the authorisation %s%s%s: ask an administrator, or run it as root",
+      invocation, GW_ERROR, GW_ERROR_NOT_AUTHORIZED, "%s needs the authorisation %s%s%s: %s",
       g_dbus_method_invocation_get_method_name (invocation), action != NULL ? action : "(none is defined)",
-      error != NULL ? ", and asking for it failed: " : "", error != NULL ? error->message : "");
+      error != NULL ? ", and asking for it failed: " : "", error != NULL ? error->message : "",
+      self->mode == GW_BOUNCER_POLKIT ? "ask an administrator, or run it as root"
+                                      : "this agent obeys nobody but the user who started it (--authorize=own-uid)");
   return FALSE;
 }
 

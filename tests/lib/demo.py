@@ -163,15 +163,17 @@ Folder: {self.lab.folder}
         wide = columns >= WIDE
         lines = [f"{'LINE':<8} {'ENDPOINT':<17} {'SERIAL NO.':<14} {'STATE':<11} {'ACKED':>6} {'ARRIVED':>7}"
                  + ("  WHY" if wide else "")]
-        below = []
+        below = {}  # why: lines
         for key_id, serial, default in rows:
             e = known.get(key_id, {})
             line, why = self.line_of(key_id, e.get("Bus", ""), default), e.get("StateReason", "")
             lines.append(f"{line:<8} {key_id[:16]:<17} {serial:<14} {e.get('State', '-'):<11} {acked.get(key_id, 0):>6} "
                          f"{seen.get(key_id, 0):>7}" + (f"  {why}" if wide and why else ""))
             if why and not wide:
-                below += textwrap.wrap(f"{key_id[:16]}: {why}", columns - 1, subsequent_indent="  ")
-        return lines + below + [self.summary()]
+                below.setdefault(why, []).append(line)
+        for why, where in below.items():
+            lines += textwrap.wrap(f"{', '.join(where)}: {why}", columns - 1, subsequent_indent="  ")
+        return lines + [self.summary()]
 
     def summary(self):
         agent = "" if self.objects else "; the agent is away"
