@@ -16,14 +16,17 @@
 
 #include "gw-error.h"
 
+typedef struct Description Description;
+
 struct _GwPoints
 {
   GwEndpoint *endpoint;
   void (*described) (gpointer data);
   gpointer data;
-  GPtrArray *points;  /* GwPoint */
-  GPtrArray *arrived; /* while describing */
-  GwSession *describing;
+  GPtrArray *points;      /* GwPoint */
+  Description *describing; /* NULL: not now */
+  GwTimer again;           /* after a description that failed */
+  gint64 again_usec;
   GList *writes; /* Write that have no outcome */
   GList *reads;  /* Read under way */
 };
@@ -49,6 +52,14 @@ typedef struct
   GwPointsRead done;
   gpointer data;
 } Read;
+
+/* One request of it is always under way, and its answer frees it. */
+struct Description
+{
+  GwPoints *points; /* NULL: of no more interest */
+  GwSession *session;
+  GPtrArray *arrived; /* GwPoint */
+};
 
 static void
 point_free (GwPoint *point)
@@ -81,10 +92,10 @@ gw_points_value_to_variant (const GwValue *value)
 
 /* ---- describing ---- */
 
-static void ask_description (GwPoints *self);
+static void ask_description (Description *description);
 
 static void
-take_point (GwPoints *self, const GwDataPoint *point)
+take_point (GPtrArray *arrived, const GwDataPoint *point)
 {
   GwPoint *copy = g_new0 (GwPoint, 1);
 
@@ -100,58 +111,84 @@ take_point (GwPoints *self, const GwDataPoint *point)
   copy->has_step = point->has_step;
   copy->step = point->step;
   copy->unsafe = point->has_unsafe && point->unsafe;
-  g_ptr_array_add (self->arrived, copy);
+  g_ptr_array_add (arrived, copy);
 }
 
 static void
-end_description (GwPoints *self)
+description_free (Description *description)
 {
-  g_clear_pointer (&self->describing, gw_session_unref);
-  g_clear_pointer (&self->arrived, g_ptr_array_unref);
+  if (description->points != NULL)
+    description->points->describing = NULL;
+  gw_session_unref (description->session);
+  g_ptr_array_unref (description->arrived);
+  g_free (description);
+}
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (Description, description_free)
+
+static void
+forget_description (GwPoints *self)
+{
+  gw_timer_disarm (&self->again);
+  if (self->describing != NULL)
+    self->describing->points = NULL;
+  self->describing = NULL;
+}
+
+static void
+describe_later (GwPoints *self, const char *why)
+{
+  /* Told once: what never describes them would fill the log. */
+  if (self->again_usec == 0)
+    g_message ("endpoint %.16s does not describe its points: %s", gw_endpoint_get_id (self->endpoint), why);
+  self->again_usec = CLAMP (self->again_usec * 2, GW_ENDPOINT_RETRY_MIN_USEC, GW_ENDPOINT_RETRY_MAX_USEC);
+  gw_timer_arm (&self->again, self->again_usec);
 }
 
 static void
 on_description (const GwSmpResult *result, GwBytes body, const GError *error, gpointer data)
 {
-  GwPoints *self = data;
+  g_autoptr (Description) description = data;
+  GPtrArray *arrived = description->arrived;
+  GwPoints *self = description->points;
   GwDataDescribeRsp answer;
   GwDataPoint point;
-  guint before;
+  guint before = arrived->len;
 
-  if (self->describing == NULL)
+  if (self == NULL)
     return;
   if (error != NULL || gw_data_describe_rsp_decode (body, &answer) != GW_OK)
     {
-      g_message ("endpoint %.16s does not describe its points: %s", gw_endpoint_get_id (self->endpoint),
-                 error != NULL ? error->message : "damaged");
-      end_description (self);
+      /* The next session asks anyway. */
+      if (gw_endpoint_get_session (self->endpoint) == description->session)
+        describe_later (self, error != NULL ? error->message : "damaged");
       return;
     }
-  before = self->arrived->len;
-  while (gw_data_points_next (&answer.points, &point) && self->arrived->len < GW_DATA_POINTS_MAX)
-    take_point (self, &point);
-  if (self->arrived->len < answer.count && self->arrived->len > before)
+  while (gw_data_points_next (&answer.points, &point) && arrived->len < GW_DATA_POINTS_MAX)
+    take_point (arrived, &point);
+  if (arrived->len < answer.count && arrived->len > before)
     {
-      ask_description (self);
+      ask_description (g_steal_pointer (&description));
       return;
     }
+  self->again_usec = 0;
   g_ptr_array_unref (self->points);
-  self->points = g_steal_pointer (&self->arrived);
-  end_description (self);
+  self->points = g_ptr_array_ref (arrived);
   self->described (self->data);
 }
 
+/* Takes it over. */
 static void
-ask_description (GwPoints *self)
+ask_description (Description *description)
 {
-  GwDataDescribeReq request = { self->arrived->len };
+  GwDataDescribeReq request = { description->arrived->len };
   guint8 buffer[32];
   GwCborWriter body;
 
   gw_cbor_writer_init (&body, buffer, sizeof buffer);
   gw_data_describe_req_encode (&request, &body);
-  gw_session_request (self->describing, GW_SMP_OP_READ, GW_SESSION_GROUP_DATA, GW_DATA_DESCRIBE, &body, GW_SMP_PATIENCE_NORMAL,
-                      on_description, self);
+  gw_session_request (description->session, GW_SMP_OP_READ, GW_SESSION_GROUP_DATA, GW_DATA_DESCRIBE, &body,
+                      GW_SMP_PATIENCE_NORMAL, on_description, description);
 }
 
 GPtrArray *
@@ -691,6 +728,29 @@ gw_points_values_of_report (GwPoints *self, GwBytes body)
 
 /* ---- life ---- */
 
+static void
+describe (GwPoints *self, GwSession *session)
+{
+  if (self->describing != NULL && self->describing->session == session)
+    return;
+  forget_description (self);
+  self->describing = g_new0 (Description, 1);
+  self->describing->points = self;
+  self->describing->session = gw_session_ref (session);
+  self->describing->arrived = g_ptr_array_new_with_free_func ((GDestroyNotify) point_free);
+  ask_description (self->describing);
+}
+
+static void
+on_again (gpointer data)
+{
+  GwPoints *self = data;
+  GwSession *session = gw_endpoint_get_session (self->endpoint);
+
+  if (session != NULL)
+    describe (self, session);
+}
+
 void
 gw_points_begin (GwPoints *self)
 {
@@ -702,12 +762,8 @@ gw_points_begin (GwPoints *self)
   for (GList *l = writes; l != NULL; l = l->next)
     if (((Write *) l->data)->lost)
       ask_status (l->data, session);
-  if (self->describing == session)
-    return;
-  end_description (self);
-  self->describing = gw_session_ref (session);
-  self->arrived = g_ptr_array_new_with_free_func ((GDestroyNotify) point_free);
-  ask_description (self);
+  self->again_usec = 0;
+  describe (self, session);
 }
 
 GwPoints *
@@ -719,6 +775,7 @@ gw_points_new (GwEndpoint *endpoint, void (*described) (gpointer data), gpointer
   self->described = described;
   self->data = data;
   self->points = g_ptr_array_new_with_free_func ((GDestroyNotify) point_free);
+  gw_timer_init (&self->again, gw_endpoint_get_services (endpoint)->loop, on_again, self);
   return self;
 }
 
@@ -737,7 +794,7 @@ gw_points_free (GwPoints *self)
       read->points = NULL;
     }
   g_list_free (self->reads);
-  end_description (self);
+  forget_description (self);
   g_ptr_array_unref (self->points);
   g_free (self);
 }
