@@ -167,6 +167,12 @@ forget_session (GwEndpoint *self)
   g_clear_pointer (&self->session, gw_session_unref);
 }
 
+static gboolean
+is_let_in (GwEndpoint *self)
+{
+  return self->record->lifecycle == GW_LIFECYCLE_ENROLLED || self->record->lifecycle == GW_LIFECYCLE_VERIFIED;
+}
+
 static void
 on_session_ended (GwSession *session, const GError *error, gpointer data)
 {
@@ -181,7 +187,7 @@ on_session_ended (GwSession *session, const GError *error, gpointer data)
   gw_endpoint_presence_event (self, GW_PRESENCE_EVENT_SESSION_END);
   gw_endpoint_settle (self, error);
   /* What hindered it in this session is over; what keeps it out anyway says so again. */
-  if (self->record->lifecycle == GW_LIFECYCLE_ENROLLED || self->record->lifecycle == GW_LIFECYCLE_VERIFIED)
+  if (is_let_in (self))
     {
       if (!self->record->cloned)
         gw_endpoint_set_reason (self, "", "");
@@ -266,9 +272,9 @@ on_surveyed (GwSession *session, const GwIdentInfo *info, const GError *error, g
                               "it is asked again by itself, `gangwayctl onboard` asks at once; if it stays so, its firmware "
                               "does not speak this protocol");
       gw_endpoint_settle (self, error);
-      /* A noisy line may have cost the answer while the session lives on. What keeps it out anyway says so again. */
-      gw_onboarding_retry_later (self);
-      gw_onboarding_consider (self);
+      /* A noisy line may have cost the answer while the session lives on. Who is kept out is asked once let in. */
+      if (is_let_in (self) && !self->record->cloned)
+        gw_onboarding_retry_later (self);
       return;
     }
   self->retry_usec = 0;
