@@ -71,15 +71,16 @@ class Agent(unittest.TestCase):
     def test_status_tells_what_is_there(self):
         self.assertEqual(show(AGENT, "StatusText"), "0 endpoints, 0 buses, 0 octets spooled")
 
-    def test_watchdog_is_fed(self):
+    def test_watchdog(self):
+        """Fed while the agent gets on, and the end of it when it stands still; sooner here than as shipped."""
         self.assertEqual(show(AGENT, "WatchdogUSec"), "30s")
-        first = int(show(AGENT, "WatchdogTimestampMonotonic"))
-        wait("two more beats", lambda: int(show(AGENT, "WatchdogTimestampMonotonic")) > first + 15e6, PATIENCE)
-
-    def test_watchdog_ends_what_stands_still(self):
         drop_in(AGENT, "[Service]\nWatchdogSec=5s\n")
         run("systemctl", "restart", AGENT)
         pid, restarts = self.pid(), int(show(AGENT, "NRestarts"))
+        for _ in range(2):
+            last = int(show(AGENT, "WatchdogTimestampMonotonic"))
+            wait("a beat", lambda: int(show(AGENT, "WatchdogTimestampMonotonic")) > last, PATIENCE)
+        self.assertEqual((self.pid(), int(show(AGENT, "NRestarts"))), (pid, restarts))
         os.kill(pid, signal.SIGSTOP)
         wait("its restart", lambda: int(show(AGENT, "NRestarts")) > restarts and show(AGENT, "ActiveState") == "active", PATIENCE)
         self.assertNotEqual(self.pid(), pid)
