@@ -47,6 +47,23 @@ class Installed(unittest.TestCase):
             self.assertLessEqual(score, most, text)
 
 
+class Example(unittest.TestCase):
+    def test_the_example_plugin_attaches(self):
+        """The unit that doc/writing-a-plugin.md shows, but for its device, which this machine does not have."""
+        path = "/etc/systemd/system/gangway-rack@.service"
+        with open(path, "r+", encoding="utf-8") as f:
+            text = "".join(line for line in f if ".device" not in line or "gangwayd" in line)
+            f.seek(0)
+            f.truncate()
+            f.write(text.replace("dev-gangway_rack-%i.device", ""))
+        run("systemctl", "daemon-reload")
+        run("systemctl", "start", AGENT, "gangway-rack@1.service")
+        bus = Client(SYSTEM_BUS)
+        wait("its bus", lambda: {b.get("Name"): b.get("State") for b in bus.of("Bus").values()} == {"rack1": "running"}, PATIENCE)
+        run("systemctl", "stop", "gangway-rack@1.service")
+        wait("no bus", lambda: not bus.of("Bus"), PATIENCE)
+
+
 class Agent(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
