@@ -30,6 +30,8 @@ class Discovery(unittest.TestCase):
     def wait_found(self, ids=None):
         for key_id in ids or self.ids:
             self.lab.wait_state(key_id, "quarantined")
+            # Its key alone decides that; what it says of itself comes right after.
+            wait("what it says of itself", lambda: self.lab.bus.endpoints()[key_id]["SerialNumber"])
 
     def buses(self):
         return {path.rsplit("/", 1)[1] for path in self.lab.bus.of("Bus")}
