@@ -68,6 +68,7 @@ LAB = {
 # Run in a booted machine by tests/vm/test-documents.py, in this order.
 GUEST = [
     "ldconfig; systemd-sysusers; systemd-tmpfiles --create; systemctl daemon-reload; systemctl reload dbus",
+    "journalctl --update-catalog",
     "systemctl enable --now gangwayd",
     "gangwayctl status",
     "systemctl start gangway-serial@ttyUSB0",

@@ -183,6 +183,11 @@ class Text(unittest.TestCase):
         with open(os.path.join(EXAMPLE, "71-gangway-rack.rules"), encoding="utf-8") as f:
             rules = f.read()
         self.assertIn("BindsTo=dev-gangway_rack-%i.device", text)
+        with open(os.path.join(SOURCE, "systemd", "gangway-serial@.service.in"), encoding="utf-8") as f:
+            serial = f.read().split("[Service]")[1].split("[Install]")[0]
+        other = ("ExecStart=", "User=", "SupplementaryGroups=", "DeviceAllow=")
+        kept = {line for line in serial.splitlines() if "=" in line and line[0] != "#" and not line.startswith(other)}
+        self.assertEqual(kept - set(text.splitlines()), set(), "of the serial plugin's protections these are missing")
         self.assertIn('"/dev/gangway_rack/$env{BUSNUM}$env{DEVNUM}"', rules)
         self.assertIn('"gangway-rack@$env{BUSNUM}$env{DEVNUM}.service"', rules)
         with tempfile.TemporaryDirectory() as folder:

@@ -19,8 +19,5 @@ meson install -C "$build" --no-rebuild --quiet --strip --destdir "$folder/root" 
   echo "run.sh: $build is not configured for /usr; say: meson configure $build --prefix=/usr --sysconfdir=/etc --localstatedir=/var" >&2
   exit 1
 }
-# What doc/writing-a-plugin.md puts into place by hand.
-install -D "$build/plugins/example/rack-plugin" "$folder/root/usr/local/libexec/gangway/rack-plugin"
-install -D -m 644 "$here/../../plugins/example/gangway-rack@.service" "$folder/root/etc/systemd/system/gangway-rack@.service"
-cp "$here"/../lib/*.py "$here"/*.py "$here/guest.sh" "$folder"
+cp "$here"/../lib/*.py "$here"/*.py "$here/guest.sh" "$build/plugins/example/rack-plugin" "$folder"
 exec bash "$here/boot.sh" -t "$seconds" "$folder" "sh ./guest.sh $name"
