@@ -18,6 +18,8 @@ DATA = {
     ("README.md", "endpoint                plugin"): "a picture",
     ("data/mosquitto-for-gangway.md", "listener 8883"): "Mosquitto's configuration, as tests/lib/broker.py writes it",
     ("data/mosquitto-for-gangway.md", "pattern readwrite"): "Mosquitto's access list, as tests/lib/broker.py writes it",
+    ("doc/certificates.md", "[Authority]"): "configuration, which test-documents.py puts in force",
+    ("doc/certificates.md", "[Service]"): "a unit's drop-in for SoftHSM",
     ("doc/protocol.md", ""): "byte vectors, which test-protocol-doc.py compares",
     ("doc/telemetry.md", "[{"): "a message",
     ("doc/telemetry.md", "{"): "a message",
@@ -58,6 +60,9 @@ LAB = {
     "gangway-sim --endpoints 8 --dir /tmp/bench --control /tmp/bench.sock",
     "gangway-sim --ctl /tmp/bench.sock COMMAND..",
     "gangway-sim --help",
+    # doc/certificates.md
+    "p11tool --login --generate-privkey=ECDSA --curve=secp256r1 --label=owner-ca 'pkcs11:token=gateway'",
+    "p11tool --login --write --load-privkey=/var/lib/gangway/ca/ca.key --label=owner-ca 'pkcs11:token=gateway'",
     # doc/writing-a-plugin.md
     "export PKG_CONFIG_PATH=$PWD/build/meson-uninstalled LD_LIBRARY_PATH=$PWD/build/src/libgangway",
     "cc -Wall -o rack-plugin plugins/example/rack-plugin.c $(pkg-config --cflags --libs gangway-1)",
@@ -90,11 +95,14 @@ NOT_RUN = {
     "./run bench": "takes minutes and the machine for itself",
     "./run check": "runs the tests, this one among them",
     "./run check long": "runs the tests that take minutes",
+    "./run fuzz NAME 600": "takes ten minutes; the corpora are run as tests",
+    "./run vm": "boots the machines of the vm tests",
     "./run demo": "ends at Ctrl-C; test-demo.py interrupts it",
     "gangway-serial --device": "a piece of a command; every system test runs the whole",
     "gangway-sim --slots": "a piece of a command; test-example-plugin.py runs the whole",
     "gangwayctl approve": "a piece of a command that stands there whole",
     "gangwayctl batch add": "a piece of a command that stands there whole",
+    "systemctl edit gangwayd": "opens an editor",
     "openssl cms -sign -binary -outform DER": "a piece of a command that doc/getting-started.md has whole",
 }
 

@@ -19,6 +19,7 @@ from supervisor import wait
 BUILD = os.path.abspath(os.environ.get("GANGWAY_BUILD", os.path.join(SOURCE, "build")))
 SANITIZED = not os.path.exists(os.path.join(BUILD, "src", "libgangway", "Gangway-1.0.typelib"))
 PATIENCE = 120
+PIN = "271828"
 ran = set()
 
 
@@ -252,6 +253,56 @@ class Plugin(unittest.TestCase):
         with open(os.path.join(SOURCE, "plugins", "example", "rack-plugin.c"), encoding="utf-8") as f:
             sent = re.search(r"hello\[\] = \{ (.*?) \}", f.read())[1]
         self.assertEqual(shown, bytes(int(word, 0) for word in sent.split(", ")))
+
+
+class Token(unittest.TestCase):
+    """doc/certificates.md: a key that is made in a token, and one that moves there from its file."""
+
+    def lab(self):
+        lab = Lab()
+        self.addCleanup(lab.close)
+        lab.start_bus()
+        lab.prepare()
+        os.mkdir(lab.path("tokens"), 0o700)
+        with open(lab.path("softhsm2.conf"), "w", encoding="utf-8") as f:
+            f.write(f"directories.tokendir = {lab.path('tokens')}\nobjectstore.backend = file\nlog.level = ERROR\n")
+        # The agent inherits the first; p11tool asks for the second otherwise.
+        words = {"SOFTHSM2_CONF": lab.path("softhsm2.conf"), "GNUTLS_PIN": PIN}
+        os.environ.update(words)
+        self.addCleanup(lambda: [os.environ.pop(word) for word in words])
+        subprocess.run(["softhsm2-util", "--init-token", "--free", "--label", "gateway", "--pin", PIN, "--so-pin", "31415926"],
+                       check=True, stdout=subprocess.DEVNULL)
+        return lab, Shell(lab)
+
+    def configure(self, lab):
+        with open(os.path.join(SOURCE, "doc", "certificates.md"), encoding="utf-8") as f:
+            lines = next(block for block in documents.blocks(f.read())[0] if block[0] == "[Authority]")
+        with open(os.open(lab.path("ca-pin"), os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="utf-8") as f:
+            f.write(PIN + "\n")
+        with open(lab.path("etc", "gangway.conf"), "a", encoding="utf-8") as f:
+            f.write("\n" + "\n".join(lines).replace("/etc/gangway/ca-pin", lab.path("ca-pin")) + "\n")
+
+    def test_made_there(self):
+        lab, shell = self.lab()
+        shell.run(next(c for c in documents.LAB if "--generate-privkey" in c))
+        self.configure(lab)
+        lab.start_agent()
+        self.assertIn("BEGIN CERTIFICATE", lab.bus.get(ROOT, "Manager", "CaCertificate"))
+        self.assertFalse(os.path.exists(os.path.join(lab.state, "ca", "ca.key")))
+
+    def test_moved_there(self):
+        lab, shell = self.lab()
+        lab.start_agent()
+        before = lab.bus.get(ROOT, "Manager", "CaCertificate")
+        lab.agent.stop()
+        key = os.path.join(lab.state, "ca", "ca.key")
+        shell.run(next(c for c in documents.LAB if "--load-privkey" in c), {"/var/lib/gangway/ca/ca.key": key})
+        self.configure(lab)
+        os.rename(key, lab.path("safe.key"))
+        lab.agent.resume()
+        lab.wait_agent()
+        self.assertEqual(lab.bus.get(ROOT, "Manager", "CaCertificate"), before)
+        self.assertFalse(os.path.exists(key))
 
 
 class Whole(unittest.TestCase):
