@@ -129,7 +129,8 @@ class Plugin:
             GLib.source_remove(self._watch)
             self._watch = 0
         self.socket.close()
-        self.connection.close_sync(None)
+        if not self.connection.is_closed():
+            self.connection.close_sync(None)
 
 
 class Keys:
