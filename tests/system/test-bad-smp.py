@@ -213,7 +213,7 @@ class Identity(Bad):
 
     def test_info_of_another_key(self):
         keys, other = self.claimed_keys(), os.urandom(32)
-        self.endpoint(keys=keys, **info(kid=other, uid=other[:8]))
+        self.endpoint(keys=keys, hello_cbor=b"", **info(kid=other, uid=other[:8]))
         self.wait_reason(keys.id, CONTRADICTS)
 
     def test_an_unreadable_hello(self):
