@@ -511,12 +511,6 @@ gw_bus_get_path (GwBus *self)
   return self->path;
 }
 
-guint
-gw_bus_get_node_count (GwBus *self)
-{
-  return g_hash_table_size (self->nodes);
-}
-
 void
 gw_bus_set_identity (GwBus *self, GwChannelIdentity *identity)
 {

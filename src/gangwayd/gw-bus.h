@@ -68,7 +68,6 @@ void gw_bus_free (GwBus *self);
 
 const char *gw_bus_get_name (GwBus *self);
 const char *gw_bus_get_path (GwBus *self);
-guint gw_bus_get_node_count (GwBus *self);
 void gw_bus_set_identity (GwBus *self, GwChannelIdentity *identity);
 /* The node's bus: what was given to gw_node_new() as data. */
 GwBus *gw_bus_of_node (GwNode *node);

@@ -483,12 +483,6 @@ gw_channel_send (GwChannel *self, const guint8 *message, gsize len)
   return n == (ssize_t) len;
 }
 
-gboolean
-gw_channel_is_up (GwChannel *self)
-{
-  return self->up;
-}
-
 gsize
 gw_channel_get_message_max (GwChannel *self)
 {
@@ -499,12 +493,6 @@ const guint8 *
 gw_channel_get_key_id (GwChannel *self)
 {
   return self->key_id;
-}
-
-const guint8 *
-gw_channel_get_spki (GwChannel *self)
-{
-  return self->spki;
 }
 
 const guint8 *

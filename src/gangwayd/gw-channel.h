@@ -67,13 +67,10 @@ void gw_channel_input (GwChannel *self, const guint8 *datagram, gsize len);
 /* FALSE if the channel is not up, or @len is over gw_channel_get_message_max(). */
 gboolean gw_channel_send (GwChannel *self, const guint8 *message, gsize len);
 
-gboolean gw_channel_is_up (GwChannel *self);
 /* Octets of the longest message that fits into one record on this link. */
 gsize gw_channel_get_message_max (GwChannel *self);
 /* SHA-256 of the peer's SubjectPublicKeyInfo, 32 octets. Only when up. */
 const guint8 *gw_channel_get_key_id (GwChannel *self);
-/* The peer's SubjectPublicKeyInfo, GW_SPKI_P256_LEN octets. Only when up. */
-const guint8 *gw_channel_get_spki (GwChannel *self);
 /* RFC 9266 tls-exporter binding, 32 octets. Only when up. */
 const guint8 *gw_channel_get_binding (GwChannel *self);
 

@@ -469,12 +469,6 @@ gw_courier_drain (GwCourier *self)
 }
 
 void
-gw_courier_stop (GwCourier *self)
-{
-  say_goodbye (self);
-}
-
-void
 gw_courier_wake (GwCourier *self)
 {
   if (self->online)

@@ -59,8 +59,6 @@ void gw_courier_hurry (GwCourier *self);
  * is made.
  */
 void gw_courier_drain (GwCourier *self);
-/* Says goodbye to the broker and stays off. */
-void gw_courier_stop (GwCourier *self);
 /* The spool has more. */
 void gw_courier_wake (GwCourier *self);
 void gw_courier_signed (GwCourier *self, guint32 serial, const guint8 *signature, gsize len, const GError *error);

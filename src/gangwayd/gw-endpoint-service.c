@@ -547,9 +547,3 @@ gw_endpoint_service_free (GwEndpointService *self)
   g_free (self->path);
   g_free (self);
 }
-
-const char *
-gw_endpoint_service_get_path (GwEndpointService *self)
-{
-  return self->path;
-}

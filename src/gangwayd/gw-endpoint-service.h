@@ -15,8 +15,6 @@ GwEndpointService *gw_endpoint_service_new (GwRoster *roster,
                                             void (*changed) (gpointer data),
                                             gpointer data);
 void gw_endpoint_service_free (GwEndpointService *self);
-const char *gw_endpoint_service_get_path (GwEndpointService *self);
-
 
 /* Answers a call that decided about @endpoint once that is on the disk, or with why it is not: who has the answer has the decision,
  * come what may. */

@@ -45,13 +45,6 @@ gw_event_get_message_id (GwEvent event)
   return events[event].message_id;
 }
 
-const char *
-gw_event_get_name (GwEvent event)
-{
-  g_return_val_if_fail ((guint) event < GW_EVENT_COUNT, NULL);
-  return events[event].name;
-}
-
 gboolean
 gw_event_connection_changed (GwEventConnection *self, gboolean online, gint64 now)
 {

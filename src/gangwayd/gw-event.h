@@ -57,8 +57,7 @@ typedef struct
 /* @now: monotonic microseconds. TRUE: tell it; it counts as told then. */
 gboolean gw_event_connection_changed (GwEventConnection *self, gboolean online, gint64 now);
 
-/* 32 hex digits, and a name like "endpoint-cloned". */
+/* 32 hex digits. */
 const char *gw_event_get_message_id (GwEvent event);
-const char *gw_event_get_name (GwEvent event);
 
 G_END_DECLS

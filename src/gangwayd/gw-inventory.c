@@ -129,25 +129,6 @@ gw_admission_free (GwAdmission *self)
   g_free (self);
 }
 
-const char *
-gw_admission_verdict_name (GwAdmissionVerdict verdict)
-{
-  switch (verdict)
-    {
-    case GW_ADMISSION_ADMITTED:
-      return "admitted";
-    case GW_ADMISSION_NOT_IN_MANIFEST:
-      return "manifest";
-    case GW_ADMISSION_NOT_CLAIMED:
-      return "unclaimed";
-    case GW_ADMISSION_POLICY_MISSING:
-      return "policy-missing";
-    case GW_ADMISSION_POLICY_INVALID:
-    default:
-      return "policy-invalid";
-    }
-}
-
 static void
 refuse (GwAdmission *self, GwAdmissionVerdict verdict, char *reason, char *remedy)
 {

@@ -61,9 +61,6 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (GwAdmission, gw_admission_free)
 GwAdmission *gw_inventory_decide (GwInventory *self, const guint8 kid[GW_KEY_ID_LEN], GwPolicySet *policies,
                                   GError **error);
 
-/* "manifest", "unclaimed", "policy-missing", "policy-invalid", "admitted": stable, for programs. */
-const char *gw_admission_verdict_name (GwAdmissionVerdict verdict);
-
 /* Counts, for the properties; cached, refreshed after each change. */
 guint64 gw_inventory_get_chip_count (GwInventory *self);
 guint64 gw_inventory_get_manifest_count (GwInventory *self);

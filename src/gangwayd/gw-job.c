@@ -165,12 +165,6 @@ gw_job_get_cancellable (GwJob *self)
   return self->cancellable;
 }
 
-gboolean
-gw_job_is_running (GwJob *self)
-{
-  return self->running;
-}
-
 void
 gw_job_set_stage (GwJob *self, double progress, const char *stage)
 {

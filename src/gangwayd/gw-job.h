@@ -34,7 +34,6 @@ const char *gw_job_get_path (GwJob *self);
 /* Cancelled by Job.Cancel; the worker looks at it and then calls gw_job_end_error() with its error. */
 GCancellable *gw_job_get_cancellable (GwJob *self);
 void gw_job_set_stage (GwJob *self, double progress, const char *stage);
-gboolean gw_job_is_running (GwJob *self);
 /* @result: a{sv}, floating is sunk; may be NULL. */
 void gw_job_end (GwJob *self, GVariant *result);
 /* Fails it; @result as above tells counts gathered until then. Does not take @error. */

@@ -603,12 +603,6 @@ gw_relay_free (GwRelay *self)
 }
 
 gboolean
-gw_relay_is_resumed (GwRelay *self)
-{
-  return self->delegate && self->state >= STATE_SECURED && gw_delegate_is_resumed (self->delegate);
-}
-
-gboolean
 gw_relay_get_ticket (GwRelay *self, gnutls_datum_t *ticket)
 {
   return self->delegate && gw_delegate_get_ticket (self->delegate, ticket);

@@ -62,7 +62,6 @@ void gw_relay_signed (GwRelay *self, const guint8 *sig, gsize sig_len, const GEr
 /** Takes ownership of the connected, non-blocking @fd; after the secured event. */
 void gw_relay_attach (GwRelay *self, int fd);
 
-gboolean gw_relay_is_resumed (GwRelay *self);
 /** See gw_delegate_get_ticket; false before the handshake is over. */
 gboolean gw_relay_get_ticket (GwRelay *self, gnutls_datum_t *ticket);
 
