@@ -25,7 +25,11 @@ static const struct
   [GW_BUSMSG_DATAGRAM] = { true, true, true },
   [GW_BUSMSG_SCAN] = { false, true, false },
   [GW_BUSMSG_STATS] = { true, false, false },
+  [GW_BUSMSG_LINK] = { true, false, false },
+  [GW_BUSMSG_NODE] = { true, false, true },
 };
+
+#define LAST_TYPE GW_BUSMSG_NODE
 
 /* ---- Little-endian fields ---- */
 
@@ -61,6 +65,14 @@ stats_field (GwBusmsgStats *stats, size_t i)
 
 /* ---- Ranges, the same for both directions ---- */
 
+static bool
+link_is_good (const GwBusmsgLink *link)
+{
+  return link->state <= GW_BUSMSG_LINK_OFF
+         && (link->load_permille <= GW_BUSMSG_PERMILLE_MAX || link->load_permille == GW_BUSMSG_LOAD_UNKNOWN)
+         && link->culprit_permille <= GW_BUSMSG_PERMILLE_MAX;
+}
+
 static GwStatus
 check (const GwBusmsg *msg, size_t datagram_max)
 {
@@ -86,8 +98,11 @@ check (const GwBusmsg *msg, size_t datagram_max)
       if (msg->datagram.len == 0)
         return GW_E_RANGE;
       return msg->datagram.len > datagram_max ? GW_E_LIMIT : GW_OK;
+    case GW_BUSMSG_LINK:
+      return link_is_good (&msg->link) ? GW_OK : GW_E_RANGE;
     case GW_BUSMSG_SCAN:
     case GW_BUSMSG_STATS:
+    case GW_BUSMSG_NODE:
       return GW_OK;
     }
   return GW_E_TYPE;
@@ -105,6 +120,36 @@ decode_hello (GwBusmsg *msg, GwReader *r)
   msg->hello.datagram_max = gw_reader_u16le (r);
   msg->hello.nodes_max = gw_reader_u32le (r);
   return GW_OK;
+}
+
+static GwStatus
+decode_link (GwBusmsgLink *link, GwReader *r)
+{
+  uint8_t reserved;
+
+  link->state = gw_reader_u8 (r);
+  reserved = gw_reader_u8 (r);
+  link->tx_errors = gw_reader_u16le (r);
+  link->rx_errors = gw_reader_u16le (r);
+  link->load_permille = gw_reader_u16le (r);
+  link->round_trip_ms = gw_reader_u16le (r);
+  link->culprit_permille = gw_reader_u16le (r);
+  link->octets_per_second = gw_reader_u32le (r);
+  link->culprit = gw_reader_u32le (r);
+  return reserved == 0 ? GW_OK : GW_E_MALFORMED;
+}
+
+static GwStatus
+decode_node (GwBusmsgNode *node, GwReader *r)
+{
+  uint16_t reserved16;
+  uint32_t reserved32;
+
+  node->address = gw_reader_u16le (r);
+  reserved16 = gw_reader_u16le (r);
+  reserved32 = gw_reader_u32le (r);
+  node->retries = read_u64le (r);
+  return reserved16 == 0 && reserved32 == 0 ? GW_OK : GW_E_MALFORMED;
 }
 
 static GwStatus
@@ -129,6 +174,10 @@ decode_body (GwBusmsg *msg, GwReader *r)
       for (size_t i = 0; i < STATS_FIELDS; i++)
         *stats_field (&msg->stats, i) = read_u64le (r);
       return GW_OK;
+    case GW_BUSMSG_LINK:
+      return decode_link (&msg->link, r);
+    case GW_BUSMSG_NODE:
+      return decode_node (&msg->node_info, r);
     case GW_BUSMSG_SCAN:
       return GW_OK;
     }
@@ -151,7 +200,7 @@ gw_busmsg_decode (GwBusmsg *msg, GwBusmsgFrom from, const uint8_t *buf, size_t l
   msg->node = gw_reader_u32le (&r);
   if (!gw_reader_ok (&r))
     return GW_E_TRUNCATED;
-  if (type < GW_BUSMSG_HELLO || type > GW_BUSMSG_STATS)
+  if (type < GW_BUSMSG_HELLO || type > LAST_TYPE)
     return GW_E_TYPE;
   if (from == GW_BUSMSG_FROM_PLUGIN ? !kinds[type].from_plugin : !kinds[type].from_agent)
     return GW_E_DENIED;
@@ -194,10 +243,28 @@ body_len (const GwBusmsg *msg)
       return msg->datagram.len;
     case GW_BUSMSG_STATS:
       return GW_BUSMSG_STATS_LEN;
+    case GW_BUSMSG_LINK:
+      return GW_BUSMSG_LINK_LEN;
+    case GW_BUSMSG_NODE:
+      return GW_BUSMSG_NODE_LEN;
     case GW_BUSMSG_SCAN:
       return 0;
     }
   return 0;
+}
+
+static void
+encode_link (const GwBusmsgLink *link, uint8_t *out)
+{
+  *out++ = (uint8_t) link->state;
+  *out++ = 0;
+  out = put_le (out, link->tx_errors, 2);
+  out = put_le (out, link->rx_errors, 2);
+  out = put_le (out, link->load_permille, 2);
+  out = put_le (out, link->round_trip_ms, 2);
+  out = put_le (out, link->culprit_permille, 2);
+  out = put_le (out, link->octets_per_second, 4);
+  put_le (out, link->culprit, 4);
 }
 
 static void
@@ -229,6 +296,14 @@ encode_body (const GwBusmsg *msg, uint8_t *out)
       for (size_t i = 0; i < STATS_FIELDS; i++)
         out = put_le (out, *stats_field (&stats, i), 8);
       break;
+    case GW_BUSMSG_LINK:
+      encode_link (&msg->link, out);
+      break;
+    case GW_BUSMSG_NODE:
+      out = put_le (out, msg->node_info.address, 2);
+      out = put_le (out, 0, 6);
+      put_le (out, msg->node_info.retries, 8);
+      break;
     case GW_BUSMSG_SCAN:
       break;
     }
@@ -241,7 +316,7 @@ gw_busmsg_encode (const GwBusmsg *msg, uint8_t *buf, size_t size, size_t *len)
   size_t total;
 
   *len = 0;
-  if (msg->type < GW_BUSMSG_HELLO || msg->type > GW_BUSMSG_STATS)
+  if (msg->type < GW_BUSMSG_HELLO || msg->type > LAST_TYPE)
     return GW_E_TYPE;
   status = check (msg, GW_BUSMSG_DATAGRAM_MAX);
   if (status != GW_OK)

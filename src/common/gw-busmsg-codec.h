@@ -10,6 +10,7 @@
  * - the node ids of NODE_UP rise from message to message on one socket, so none is ever used twice;
  * - a message for a node that is not up is dropped when it comes from the agent (it crossed a NODE_DOWN), and is a
  *   fault when it comes from the plugin.
+ * LINK and NODE are optional: the agent does without, as with a plugin whose bus has no such state or addresses.
  *
  * Version 1 of the protocol; another version is refused by its HELLO.
  */
@@ -39,6 +40,8 @@ typedef enum
   GW_BUSMSG_DATAGRAM = 4,  /* both ways */
   GW_BUSMSG_SCAN = 5,      /* from the agent: look for endpoints now */
   GW_BUSMSG_STATS = 6,     /* from the plugin, at most once a second */
+  GW_BUSMSG_LINK = 7,      /* from the plugin: once a second at most, at once when state or culprit changed */
+  GW_BUSMSG_NODE = 8,      /* from the plugin: more of a node that is up */
 } GwBusmsgType;
 
 typedef enum
@@ -47,6 +50,16 @@ typedef enum
   GW_BUSMSG_DOWN_SILENT = 2,   /* does not answer any more */
   GW_BUSMSG_DOWN_REPLACED = 3, /* another endpoint answers in its place */
 } GwBusmsgDown;
+
+/* What the link layer thinks of itself; the names are CAN's (ISO 11898-1, fault confinement). */
+typedef enum
+{
+  GW_BUSMSG_LINK_UNKNOWN = 0,
+  GW_BUSMSG_LINK_ACTIVE = 1,  /* as it should be */
+  GW_BUSMSG_LINK_WARNING = 2, /* an error counter is past 96 */
+  GW_BUSMSG_LINK_PASSIVE = 3, /* past 127 */
+  GW_BUSMSG_LINK_OFF = 4,     /* nothing goes in or out until the controller is started again */
+} GwBusmsgLinkState;
 
 /* Who wrote a message. */
 typedef enum
@@ -70,10 +83,37 @@ typedef struct
 
 #define GW_BUSMSG_STATS_LEN 64 /* the counters above, in that order, u64 each */
 
+#define GW_BUSMSG_LOAD_UNKNOWN 0xFFFF
+#define GW_BUSMSG_PERMILLE_MAX 1000
+
+/* How the link is now. On the wire u8 state, u8 0, then the others in this order. */
+typedef struct
+{
+  GwBusmsgLinkState state;
+  uint16_t tx_errors;         /* the controller's error counters */
+  uint16_t rx_errors;
+  uint16_t load_permille;     /* of the bit rate, or GW_BUSMSG_LOAD_UNKNOWN */
+  uint16_t round_trip_ms;     /* of a full datagram there and one back at the present load; 0 = not measured */
+  uint16_t culprit_permille;  /* share of the bit rate that the culprit takes */
+  uint32_t octets_per_second; /* of datagrams that the link can carry, both ways together; 0 = not known */
+  uint32_t culprit;           /* address of the node that takes more than its share; 0 = none */
+} GwBusmsgLink;
+
+#define GW_BUSMSG_LINK_LEN 20
+
+/* More of a node: u16 address, u16 0, u32 0, u64 retries. */
+typedef struct
+{
+  uint16_t address; /* node number or station on the wire; 0 = the bus has none */
+  uint64_t retries; /* transfers to or from it that were begun again; never falls */
+} GwBusmsgNode;
+
+#define GW_BUSMSG_NODE_LEN 16
+
 typedef struct
 {
   GwBusmsgType type;
-  uint32_t node; /* 0 in HELLO, SCAN and STATS, else never 0 */
+  uint32_t node; /* 0 in HELLO, SCAN, STATS and LINK, else never 0 */
   union
   {
     struct
@@ -94,6 +134,8 @@ typedef struct
     } node_down;
     GwBytes datagram; /* borrowed; never empty */
     GwBusmsgStats stats;
+    GwBusmsgLink link;
+    GwBusmsgNode node_info;
   };
 } GwBusmsg;
 

@@ -351,6 +351,8 @@ take_message (GwBus *self, const guint8 *packet, gsize len)
       statistics_changed (self);
       return;
     }
+  if (message.type == GW_BUSMSG_LINK)
+    return;
   if (message.type == GW_BUSMSG_NODE_UP)
     {
       take_node_up (self, &message);
@@ -361,7 +363,7 @@ take_message (GwBus *self, const guint8 *packet, gsize len)
     throw_out (self, GW_ERROR_INVALID, "the plugin of bus %s speaks of node %u, which is not up", self->name, message.node);
   else if (message.type == GW_BUSMSG_NODE_DOWN)
     remove_node (self, node);
-  else
+  else if (message.type == GW_BUSMSG_DATAGRAM)
     gw_node_input (node, message.datagram.ptr, message.datagram.len);
 }
 

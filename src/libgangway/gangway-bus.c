@@ -18,13 +18,11 @@
 
 #include "gangway-private.h"
 
-#include <string.h>
 #include <unistd.h>
 
 #include "gangway-agent.h"
+#include "gangway-report.h"
 #include "gangway-socket.h"
-
-#define STATS_PERIOD_MS 1000
 
 struct _GangwayBus
 {
@@ -44,10 +42,7 @@ struct _GangwayBus
   GPtrArray *nodes; /* GangwayNode by rising id */
   guint32 last_id;
 
-  GangwayStats stats; /* as the plugin set them */
-  guint64 dropped;    /* by the library */
-  gboolean stats_dirty;
-  GSource *stats_timer; /* runs for a second after each STATS */
+  GangwayReport report;
 };
 
 G_DEFINE_FINAL_TYPE (GangwayBus, gangway_bus, G_TYPE_OBJECT)
@@ -78,51 +73,18 @@ enum
 static GParamSpec *props[N_PROPS];
 static guint signals[N_SIGNALS];
 
-/* ---- Statistics ---- */
-
-static void send_stats (GangwayBus *self);
-
-static gboolean
-on_stats_timer (gpointer data)
-{
-  GangwayBus *self = data;
-
-  g_clear_pointer (&self->stats_timer, g_source_unref);
-  send_stats (self);
-  return G_SOURCE_REMOVE;
-}
-
-/* At most once a second, and only what has changed. */
-static void
-send_stats (GangwayBus *self)
-{
-  GwBusmsg msg = { .type = GW_BUSMSG_STATS };
-
-  if (!self->stats_dirty || !self->attached || self->stats_timer != NULL)
-    return;
-  msg.stats = (GwBusmsgStats){
-    .frames_in = self->stats.frames_in,
-    .frames_out = self->stats.frames_out,
-    .bytes_in = self->stats.bytes_in,
-    .bytes_out = self->stats.bytes_out,
-    .fcs_errors = self->stats.fcs_errors,
-    .oversize = self->stats.oversize,
-    .aborted = self->stats.aborted,
-    .dropped = self->stats.dropped + self->dropped,
-  };
-  if (gangway_socket_try_send (self->socket, &msg))
-    self->stats_dirty = FALSE;
-  self->stats_timer = g_timeout_source_new (STATS_PERIOD_MS);
-  g_source_set_callback (self->stats_timer, on_stats_timer, self, NULL);
-  g_source_attach (self->stats_timer, g_main_context_get_thread_default ());
-}
+/* ---- What is told of the bus ---- */
 
 void
 gangway_bus_count_drop (GangwayBus *self)
 {
-  self->dropped++;
-  self->stats_dirty = TRUE;
-  send_stats (self);
+  gangway_report_count_drop (&self->report);
+}
+
+void
+gangway_bus_node_changed (GangwayBus *self, GangwayNode *node, gboolean now)
+{
+  gangway_report_node (&self->report, node, now);
 }
 
 /**
@@ -140,11 +102,28 @@ gangway_bus_set_stats (GangwayBus *self, const GangwayStats *stats)
 {
   g_return_if_fail (GANGWAY_IS_BUS (self));
   g_return_if_fail (stats != NULL);
-  if (memcmp (&self->stats, stats, sizeof *stats) == 0)
-    return;
-  self->stats = *stats;
-  self->stats_dirty = TRUE;
-  send_stats (self);
+  gangway_report_set_stats (&self->report, stats);
+}
+
+/**
+ * gangway_bus_set_link:
+ * @self: the bus
+ * @link: how the link is now
+ *
+ * Shows the state of the link on the agent's Bus object and lets the agent make its time-outs from the link's measured
+ * round trip. Sent once a second at most, at once when state or culprit changed (a few times a second at most), and only
+ * when something changed, so a plugin may call this as often as it likes. Told again by itself after the agent's restart.
+ * A plugin that never calls it is served with the round trip of each gangway_bus_node_up().
+ *
+ * Since: 0.1
+ */
+void
+gangway_bus_set_link (GangwayBus *self, const GangwayLink *link)
+{
+  g_return_if_fail (GANGWAY_IS_BUS (self));
+  g_return_if_fail (link != NULL);
+  g_return_if_fail (link->state <= GANGWAY_LINK_STATE_OFF);
+  gangway_report_set_link (&self->report, link);
 }
 
 /* ---- Nodes ---- */
@@ -161,6 +140,7 @@ announce (GangwayBus *self, GangwayNode *node)
   msg.node_up.cbor.ptr = hello != NULL ? g_bytes_get_data (hello, &len) : NULL;
   msg.node_up.cbor.len = len;
   gangway_socket_send (self->socket, &msg);
+  gangway_report_announced (&self->report, node);
 }
 
 static GangwayNode *
@@ -300,6 +280,7 @@ drop_socket (GangwayBus *self, const GError *why)
 {
   gboolean was_attached = self->attached;
 
+  gangway_report_detach (&self->report);
   g_clear_pointer (&self->socket, gangway_socket_free);
   g_clear_pointer (&self->object_path, g_free);
   self->attached = FALSE;
@@ -350,8 +331,7 @@ on_socket_hello (gpointer owner)
     g_warning ("the agent takes %u nodes of this bus, %u are up: the last ones stay unseen", most, self->nodes->len);
   for (guint i = 0; i < MIN (self->nodes->len, most); i++)
     announce (self, g_ptr_array_index (self->nodes, i));
-  self->stats_dirty = TRUE;
-  send_stats (self);
+  gangway_report_attach (&self->report, self->socket);
   end_task (self, NULL);
   g_object_notify_by_pspec (G_OBJECT (self), props[PROP_ATTACHED]);
   g_signal_emit (self, signals[SIGNAL_ATTACHED], 0);
@@ -701,11 +681,9 @@ gangway_bus_dispose (GObject *object)
   GangwayBus *self = GANGWAY_BUS (object);
 
   g_clear_pointer (&self->agent, gangway_agent_free);
+  gangway_report_detach (&self->report);
   g_clear_pointer (&self->socket, gangway_socket_free);
   self->attached = FALSE;
-  if (self->stats_timer != NULL)
-    g_source_destroy (self->stats_timer);
-  g_clear_pointer (&self->stats_timer, g_source_unref);
   for (guint i = 0; i < self->nodes->len; i++)
     gangway_node_disown (g_ptr_array_index (self->nodes, i));
   g_ptr_array_set_size (self->nodes, 0);
@@ -876,6 +854,7 @@ static void
 gangway_bus_init (GangwayBus *self)
 {
   self->nodes = g_ptr_array_new_with_free_func (g_object_unref);
+  gangway_report_init (&self->report, self->nodes);
   /* The generator of the jitter seeds itself from a file, which the sandbox would refuse. */
   g_random_int ();
 }

@@ -24,6 +24,9 @@ struct _GangwayNode
   GBytes *hello;
   GQueue queue; /* GBytes for the wire */
   guint64 dropped;
+  guint address;    /* 0: not told */
+  guint64 retries;
+  gboolean dirty; /* the agent has not heard of the two above */
 };
 
 G_DEFINE_FINAL_TYPE (GangwayNode, gangway_node, G_TYPE_OBJECT)
@@ -35,6 +38,8 @@ enum
   PROP_RTT_MS,
   PROP_HELLO,
   PROP_UP,
+  PROP_ADDRESS,
+  PROP_RETRIES,
   N_PROPS
 };
 
@@ -61,6 +66,12 @@ gangway_node_get_property (GObject *object, guint prop_id, GValue *value, GParam
       break;
     case PROP_UP:
       g_value_set_boolean (value, self->bus != NULL);
+      break;
+    case PROP_ADDRESS:
+      g_value_set_uint (value, self->address);
+      break;
+    case PROP_RETRIES:
+      g_value_set_uint64 (value, self->retries);
       break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, prop_id, pspec);
@@ -126,6 +137,22 @@ gangway_node_class_init (GangwayNodeClass *klass)
    * Since: 0.1
    */
   props[PROP_UP] = g_param_spec_boolean ("up", NULL, NULL, FALSE, flags);
+  /**
+   * GangwayNode:address:
+   *
+   * The node's address on the wire; 0 = none.
+   *
+   * Since: 0.1
+   */
+  props[PROP_ADDRESS] = g_param_spec_uint ("address", NULL, NULL, 0, G_MAXUINT16, 0, flags);
+  /**
+   * GangwayNode:retries:
+   *
+   * Transfers to or from the node that were begun again.
+   *
+   * Since: 0.1
+   */
+  props[PROP_RETRIES] = g_param_spec_uint64 ("retries", NULL, NULL, 0, G_MAXUINT64, 0, flags);
   g_object_class_install_properties (object_class, N_PROPS, props);
 }
 
@@ -188,6 +215,96 @@ gangway_node_get_mtu (GangwayNode *self)
 {
   g_return_val_if_fail (GANGWAY_IS_NODE (self), 0);
   return self->mtu;
+}
+
+gboolean
+gangway_node_is_dirty (GangwayNode *self)
+{
+  return self->dirty;
+}
+
+void
+gangway_node_set_dirty (GangwayNode *self, gboolean dirty)
+{
+  self->dirty = dirty;
+}
+
+/**
+ * gangway_node_set_address:
+ * @self: the node
+ * @address: node number or station on the wire, 1 to 65535; 0 = none
+ *
+ * Tells which address the node has on the wire, for the operator: as the endpoint's address and where a culprit is named
+ * ([method@Gangway.Bus.set_link]). Best right after gangway_bus_node_up().
+ *
+ * Since: 0.1
+ */
+void
+gangway_node_set_address (GangwayNode *self, guint address)
+{
+  g_return_if_fail (GANGWAY_IS_NODE (self));
+  g_return_if_fail (address <= G_MAXUINT16);
+  if (self->address == address)
+    return;
+  self->address = address;
+  if (self->bus != NULL)
+    gangway_bus_node_changed (self->bus, self, TRUE);
+  g_object_notify_by_pspec (G_OBJECT (self), props[PROP_ADDRESS]);
+}
+
+/**
+ * gangway_node_get_address:
+ * @self: the node
+ *
+ * What gangway_node_set_address() said.
+ *
+ * Returns: the node's address on the wire; 0 = none
+ *
+ * Since: 0.1
+ */
+guint
+gangway_node_get_address (GangwayNode *self)
+{
+  g_return_val_if_fail (GANGWAY_IS_NODE (self), 0);
+  return self->address;
+}
+
+/**
+ * gangway_node_set_retries:
+ * @self: the node
+ * @retries: transfers to or from it that were begun again, since it is up
+ *
+ * Shows the counter on the agent's Bus object. Sent once a second at most, and only when it changed.
+ *
+ * Since: 0.1
+ */
+void
+gangway_node_set_retries (GangwayNode *self, guint64 retries)
+{
+  g_return_if_fail (GANGWAY_IS_NODE (self));
+  if (self->retries == retries)
+    return;
+  self->retries = retries;
+  if (self->bus != NULL)
+    gangway_bus_node_changed (self->bus, self, FALSE);
+  g_object_notify_by_pspec (G_OBJECT (self), props[PROP_RETRIES]);
+}
+
+/**
+ * gangway_node_get_retries:
+ * @self: the node
+ *
+ * What gangway_node_set_retries() said.
+ *
+ * Returns: transfers that were begun again
+ *
+ * Since: 0.1
+ */
+guint64
+gangway_node_get_retries (GangwayNode *self)
+{
+  g_return_val_if_fail (GANGWAY_IS_NODE (self), 0);
+  return self->retries;
 }
 
 guint

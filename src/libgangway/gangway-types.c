@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Error domain, enumerations and the counters' boxed type. */
+/* Error domain, enumerations and the boxed types. */
 
 #include "gangway/gangway-types.h"
 
@@ -44,6 +44,24 @@ gangway_down_reason_get_type (void)
 
   if (g_once_init_enter (&type))
     g_once_init_leave (&type, g_enum_register_static (g_intern_static_string ("GangwayDownReason"), values));
+  return type;
+}
+
+GType
+gangway_link_state_get_type (void)
+{
+  static const GEnumValue values[] = {
+    { GANGWAY_LINK_STATE_UNKNOWN, "GANGWAY_LINK_STATE_UNKNOWN", "unknown" },
+    { GANGWAY_LINK_STATE_ACTIVE, "GANGWAY_LINK_STATE_ACTIVE", "active" },
+    { GANGWAY_LINK_STATE_WARNING, "GANGWAY_LINK_STATE_WARNING", "warning" },
+    { GANGWAY_LINK_STATE_PASSIVE, "GANGWAY_LINK_STATE_PASSIVE", "passive" },
+    { GANGWAY_LINK_STATE_OFF, "GANGWAY_LINK_STATE_OFF", "off" },
+    { 0 },
+  };
+  static gsize type = 0;
+
+  if (g_once_init_enter (&type))
+    g_once_init_leave (&type, g_enum_register_static (g_intern_static_string ("GangwayLinkState"), values));
   return type;
 }
 
@@ -92,4 +110,54 @@ void
 gangway_stats_free (GangwayStats *stats)
 {
   g_free (stats);
+}
+
+G_DEFINE_BOXED_TYPE (GangwayLink, gangway_link, gangway_link_copy, gangway_link_free)
+
+/**
+ * gangway_link_new:
+ *
+ * Makes a link's state.
+ *
+ * Returns: (transfer full): one of which nothing is known
+ *
+ * Since: 0.1
+ */
+GangwayLink *
+gangway_link_new (void)
+{
+  GangwayLink *link = g_new0 (GangwayLink, 1);
+
+  link->load_permille = G_MAXUINT;
+  return link;
+}
+
+/**
+ * gangway_link_copy:
+ * @link: the link's state
+ *
+ * Copies the state.
+ *
+ * Returns: (transfer full): a copy
+ *
+ * Since: 0.1
+ */
+GangwayLink *
+gangway_link_copy (const GangwayLink *link)
+{
+  return g_memdup2 (link, sizeof *link);
+}
+
+/**
+ * gangway_link_free:
+ * @link: (transfer full): the link's state
+ *
+ * Frees the state.
+ *
+ * Since: 0.1
+ */
+void
+gangway_link_free (GangwayLink *link)
+{
+  g_free (link);
 }

@@ -517,6 +517,126 @@ test_stats (Plugin *plugin, gconstpointer data)
   gw_fake_agent_expect (agent, GW_BUSMSG_NODE_DOWN);
 }
 
+/* The link's state: at once when it changes, else once a second; never more than asked for; told anew after a restart. */
+static void
+test_link (Plugin *plugin, gconstpointer data)
+{
+  GwFakeAgent *agent = attach (plugin);
+  GangwayLink link = { .state = GANGWAY_LINK_STATE_ACTIVE, .load_permille = G_MAXUINT, .round_trip_ms = 70000 };
+  const GwBusmsg *msg;
+
+  gangway_bus_set_link (plugin->bus, &link);
+  msg = gw_fake_agent_expect (agent, GW_BUSMSG_LINK);
+  g_assert_cmpint (msg->link.state, ==, GW_BUSMSG_LINK_ACTIVE);
+  g_assert_cmpuint (msg->link.load_permille, ==, GW_BUSMSG_LOAD_UNKNOWN);
+  g_assert_cmpuint (msg->link.round_trip_ms, ==, G_MAXUINT16);
+  gangway_bus_set_link (plugin->bus, &link); /* nothing new */
+
+  /* Within the second: the load waits, the culprit does not. */
+  for (link.load_permille = 0; link.load_permille < 500; link.load_permille++)
+    gangway_bus_set_link (plugin->bus, &link);
+  gw_test_drain ();
+  g_assert_cmpuint (gw_fake_agent_waiting (agent), ==, 0);
+  link.load_permille = 4711;
+  link.culprit = 9;
+  link.culprit_permille = 480;
+  link.octets_per_second = 26000;
+  gangway_bus_set_link (plugin->bus, &link);
+  msg = gw_fake_agent_expect (agent, GW_BUSMSG_LINK);
+  g_assert_cmpuint (msg->link.load_permille, ==, 1000);
+  g_assert_cmpuint (msg->link.culprit, ==, 9);
+  g_assert_cmpuint (msg->link.culprit_permille, ==, 480);
+  g_assert_cmpuint (msg->link.octets_per_second, ==, 26000);
+
+  /* A controller that flutters: some at once, then one with the last word. */
+  for (guint i = 0; i < 101; i++)
+    {
+      link.state = i % 2 == 0 ? GANGWAY_LINK_STATE_OFF : GANGWAY_LINK_STATE_PASSIVE;
+      link.tx_errors = i;
+      gangway_bus_set_link (plugin->bus, &link);
+    }
+  gw_test_drain ();
+  g_assert_cmpuint (gw_fake_agent_waiting (agent), <, 4);
+  do
+    msg = gw_fake_agent_expect (agent, GW_BUSMSG_LINK);
+  while (msg->link.tx_errors < 100);
+  g_assert_cmpint (msg->link.state, ==, GW_BUSMSG_LINK_OFF);
+
+  gw_fake_agent_free (agent);
+  gw_test_wait (is_detached, plugin, "the detachment");
+  agent = gw_fake_agent_new (plugin->dbus, GW_FAKE_AGENT_GOOD);
+  gw_test_wait (is_attached, plugin, "the second attachment");
+  gw_fake_agent_expect (agent, GW_BUSMSG_HELLO);
+  msg = gw_fake_agent_expect (agent, GW_BUSMSG_LINK);
+  g_assert_cmpint (msg->link.state, ==, GW_BUSMSG_LINK_OFF);
+  g_assert_cmpuint (msg->link.tx_errors, ==, 100);
+  gw_fake_agent_free (agent);
+}
+
+/* A node's address goes with it, its retries once a second, both again after a restart; a node without either stays quiet. */
+static void
+test_node_info (Plugin *plugin, gconstpointer data)
+{
+  GwFakeAgent *agent = attach (plugin);
+  g_autoptr (GangwayNode) plain = node_up (plugin);
+  g_autoptr (GangwayNode) node = node_up (plugin);
+  const GwBusmsg *msg;
+
+  gw_fake_agent_expect (agent, GW_BUSMSG_NODE_UP);
+  gw_fake_agent_expect (agent, GW_BUSMSG_NODE_UP);
+  gangway_node_set_address (node, 65535);
+  msg = gw_fake_agent_expect (agent, GW_BUSMSG_NODE);
+  g_assert_cmpuint (msg->node, ==, gangway_node_get_id (node));
+  g_assert_cmpuint (msg->node_info.address, ==, 65535);
+  g_assert_cmpuint (msg->node_info.retries, ==, 0);
+  for (guint64 i = 0; i <= 100; i++)
+    gangway_node_set_retries (node, i);
+  g_assert_cmpuint (gangway_node_get_address (node), ==, 65535);
+  g_assert_cmpuint (gangway_node_get_retries (node), ==, 100);
+  gw_test_drain ();
+  g_assert_cmpuint (gw_fake_agent_waiting (agent), ==, 0);
+  msg = gw_fake_agent_expect (agent, GW_BUSMSG_NODE);
+  g_assert_cmpuint (msg->node_info.retries, ==, 100);
+  g_assert_cmpuint (msg->node_info.address, ==, 65535);
+
+  gw_fake_agent_free (agent);
+  gw_test_wait (is_detached, plugin, "the detachment");
+  gangway_node_set_retries (node, 101);
+  agent = gw_fake_agent_new (plugin->dbus, GW_FAKE_AGENT_GOOD);
+  gw_test_wait (is_attached, plugin, "the second attachment");
+  gw_fake_agent_expect (agent, GW_BUSMSG_HELLO);
+  gw_fake_agent_expect (agent, GW_BUSMSG_NODE_UP);
+  gw_fake_agent_expect (agent, GW_BUSMSG_NODE_UP);
+  gw_fake_agent_expect (agent, GW_BUSMSG_STATS);
+  msg = gw_fake_agent_expect (agent, GW_BUSMSG_NODE);
+  g_assert_cmpuint (msg->node, ==, gangway_node_get_id (node));
+  g_assert_cmpuint (msg->node_info.retries, ==, 101);
+  gw_test_drain ();
+  g_assert_cmpuint (gw_fake_agent_waiting (agent), ==, 0);
+
+  /* A node that is down says nothing more. */
+  gangway_node_down (node, GANGWAY_DOWN_REASON_GONE);
+  gw_fake_agent_expect (agent, GW_BUSMSG_NODE_DOWN);
+  gangway_node_set_address (node, 7);
+  gangway_node_set_retries (node, 7);
+  gw_test_drain ();
+  g_assert_cmpuint (gw_fake_agent_waiting (agent), ==, 0);
+  gw_fake_agent_free (agent);
+}
+
+static void
+test_boxed_link (void)
+{
+  g_autoptr (GangwayLink) link = gangway_link_new ();
+  g_autoptr (GangwayLink) copy = NULL;
+
+  g_assert_cmpuint (link->load_permille, ==, G_MAXUINT);
+  link->state = GANGWAY_LINK_STATE_OFF;
+  copy = g_boxed_copy (GANGWAY_TYPE_LINK, link);
+  g_assert_cmpmem (copy, sizeof *copy, link, sizeof *link);
+  g_assert_cmpstr (g_enum_to_string (GANGWAY_TYPE_LINK_STATE, link->state), ==, "GANGWAY_LINK_STATE_OFF");
+}
+
 static void
 test_backoff (void)
 {
@@ -638,6 +758,9 @@ main (int argc, char **argv)
   ADD ("/libgangway/busy-agent", test_busy_agent);
   ADD ("/libgangway/stuck-agent", test_stuck_agent);
   ADD ("/libgangway/stats", test_stats);
+  ADD ("/libgangway/link", test_link);
+  ADD ("/libgangway/node-info", test_node_info);
+  g_test_add_func ("/libgangway/boxed-link", test_boxed_link);
   g_test_add_func ("/libgangway/backoff", test_backoff);
   g_test_add_func ("/libgangway/sandbox/denials", test_sandbox);
   g_test_add_func ("/libgangway/sandbox/lost", test_sandbox_lost);

@@ -17,6 +17,10 @@
   "\x06\0\0\0\0\0\0\0"                                                                                                 \
   "\x01\0\0\0\0\0\0\0\x02\0\0\0\0\0\0\0\x03\0\0\0\x01\0\0\0\x04\0\0\0\0\0\0\0"                                         \
   "\x05\0\0\0\0\0\0\0\x06\0\0\0\0\0\0\0\x07\0\0\0\0\0\0\0\x08\0\0\0\0\0\0\x80"
+#define LINK_PACKET                                                                                                    \
+  "\x07\0\0\0\0\0\0\0"                                                                                                 \
+  "\x03\0\x80\0\x7f\0\xe8\x03\x2c\x01\xf4\x01\xa0\x65\0\0\x2a\0\0\0"
+#define NODE_PACKET "\x08\0\0\0\x07\0\0\0\x2a\0\0\0\0\0\0\0\x05\0\0\0\0\0\0\x80"
 
 #define VECTOR(from, packet) { #packet, from, (const guint8 *) packet, sizeof (packet) - 1 }
 
@@ -30,6 +34,7 @@ static const struct
   VECTOR (GW_BUSMSG_FROM_AGENT, HELLO_PACKET),      VECTOR (GW_BUSMSG_FROM_PLUGIN, NODE_UP_PACKET),
   VECTOR (GW_BUSMSG_FROM_PLUGIN, NODE_DOWN_PACKET), VECTOR (GW_BUSMSG_FROM_AGENT, DATAGRAM_PACKET),
   VECTOR (GW_BUSMSG_FROM_AGENT, SCAN_PACKET),       VECTOR (GW_BUSMSG_FROM_PLUGIN, STATS_PACKET),
+  VECTOR (GW_BUSMSG_FROM_PLUGIN, LINK_PACKET),      VECTOR (GW_BUSMSG_FROM_PLUGIN, NODE_PACKET),
 };
 
 /* Decode from an exactly sized copy, so that the sanitizer sees one octet too far. */
@@ -86,6 +91,33 @@ test_fields (void)
   g_assert_cmpuint (msg.stats.frames_in, ==, 1);
   g_assert_cmpuint (msg.stats.bytes_in, ==, G_GUINT64_CONSTANT (0x100000003));
   g_assert_cmpuint (msg.stats.dropped, ==, G_GUINT64_CONSTANT (0x8000000000000008));
+
+  g_assert_cmpint (decode (&msg, GW_BUSMSG_FROM_PLUGIN, vectors[6].packet, vectors[6].len), ==, GW_OK);
+  g_assert_cmpint (msg.link.state, ==, GW_BUSMSG_LINK_PASSIVE);
+  g_assert_cmpuint (msg.link.tx_errors, ==, 128);
+  g_assert_cmpuint (msg.link.rx_errors, ==, 127);
+  g_assert_cmpuint (msg.link.load_permille, ==, 1000);
+  g_assert_cmpuint (msg.link.round_trip_ms, ==, 300);
+  g_assert_cmpuint (msg.link.culprit_permille, ==, 500);
+  g_assert_cmpuint (msg.link.octets_per_second, ==, 26016);
+  g_assert_cmpuint (msg.link.culprit, ==, 42);
+
+  g_assert_cmpint (decode (&msg, GW_BUSMSG_FROM_PLUGIN, vectors[7].packet, vectors[7].len), ==, GW_OK);
+  g_assert_cmpuint (msg.node, ==, 7);
+  g_assert_cmpuint (msg.node_info.address, ==, 42);
+  g_assert_cmpuint (msg.node_info.retries, ==, G_GUINT64_CONSTANT (0x8000000000000005));
+}
+
+/* A load that nobody knows is neither 0 nor absurd. */
+static void
+test_unknown_load (void)
+{
+  g_autofree guint8 *packet = g_memdup2 (vectors[6].packet, vectors[6].len);
+  GwBusmsg msg;
+
+  packet[14] = packet[15] = 0xff;
+  g_assert_cmpint (decode (&msg, GW_BUSMSG_FROM_PLUGIN, packet, vectors[6].len), ==, GW_OK);
+  g_assert_cmpuint (msg.link.load_permille, ==, GW_BUSMSG_LOAD_UNKNOWN);
 }
 
 static void
@@ -150,7 +182,7 @@ test_lies (void)
     GwStatus status;
   } lies[] = {
     { 0, 0, 0, GW_E_TYPE },         /* no such type */
-    { 0, 0, 7, GW_E_TYPE },         /* the first beyond the last */
+    { 0, 0, 9, GW_E_TYPE },         /* the first beyond the last */
     { 0, 0, 255, GW_E_TYPE },       /* */
     { 0, 1, 1, GW_E_MALFORMED },    /* flags */
     { 0, 2, 1, GW_E_MALFORMED },    /* reserved */
@@ -166,6 +198,16 @@ test_lies (void)
     { 2, 8, 4, GW_E_RANGE },        /* no such reason */
     { 4, 7, 1, GW_E_RANGE },        /* a node in SCAN */
     { 5, 7, 1, GW_E_RANGE },        /* a node in STATS */
+    { 6, 7, 1, GW_E_RANGE },        /* a node in LINK */
+    { 6, 8, 5, GW_E_RANGE },        /* no such state */
+    { 6, 8, 255, GW_E_RANGE },      /* */
+    { 6, 9, 1, GW_E_MALFORMED },    /* reserved */
+    { 6, 14, 0xe9, GW_E_RANGE },    /* a load of 1001 permille */
+    { 6, 15, 0xff, GW_E_RANGE },    /* and of 65512 */
+    { 6, 19, 0x04, GW_E_RANGE },    /* a share of 1268 permille */
+    { 7, 4, 0, GW_E_RANGE },        /* node 0 */
+    { 7, 10, 1, GW_E_MALFORMED },   /* reserved */
+    { 7, 15, 1, GW_E_MALFORMED },   /* reserved */
   };
 
   for (gsize i = 0; i < G_N_ELEMENTS (lies); i++)
@@ -189,6 +231,8 @@ test_direction (void)
   g_assert_cmpint (decode (&msg, GW_BUSMSG_FROM_AGENT, vectors[2].packet, vectors[2].len), ==, GW_E_DENIED);
   g_assert_cmpint (decode (&msg, GW_BUSMSG_FROM_PLUGIN, vectors[4].packet, vectors[4].len), ==, GW_E_DENIED);
   g_assert_cmpint (decode (&msg, GW_BUSMSG_FROM_AGENT, vectors[5].packet, vectors[5].len), ==, GW_E_DENIED);
+  g_assert_cmpint (decode (&msg, GW_BUSMSG_FROM_AGENT, vectors[6].packet, vectors[6].len), ==, GW_E_DENIED);
+  g_assert_cmpint (decode (&msg, GW_BUSMSG_FROM_AGENT, vectors[7].packet, vectors[7].len), ==, GW_E_DENIED);
 }
 
 int
@@ -197,6 +241,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/busmsg/vectors", test_vectors);
   g_test_add_func ("/busmsg/fields", test_fields);
+  g_test_add_func ("/busmsg/unknown-load", test_unknown_load);
   g_test_add_func ("/busmsg/lengths", test_lengths);
   g_test_add_func ("/busmsg/limits", test_limits);
   g_test_add_func ("/busmsg/lies", test_lies);

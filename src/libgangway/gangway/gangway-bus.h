@@ -27,5 +27,6 @@ GANGWAY_API GangwayNode *gangway_bus_node_up (
     GangwayBus *self, guint mtu, guint rtt_ms, GBytes *hello, GError **error);
 
 GANGWAY_API void gangway_bus_set_stats (GangwayBus *self, const GangwayStats *stats);
+GANGWAY_API void gangway_bus_set_link (GangwayBus *self, const GangwayLink *link);
 
 G_END_DECLS

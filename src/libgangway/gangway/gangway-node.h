@@ -26,6 +26,11 @@ GANGWAY_API guint gangway_node_get_mtu (GangwayNode *self);
 GANGWAY_API GBytes *gangway_node_get_hello (GangwayNode *self);
 GANGWAY_API gboolean gangway_node_is_up (GangwayNode *self);
 
+GANGWAY_API void gangway_node_set_address (GangwayNode *self, guint address);
+GANGWAY_API guint gangway_node_get_address (GangwayNode *self);
+GANGWAY_API void gangway_node_set_retries (GangwayNode *self, guint64 retries);
+GANGWAY_API guint64 gangway_node_get_retries (GangwayNode *self);
+
 GANGWAY_API void gangway_node_down (GangwayNode *self, GangwayDownReason reason);
 GANGWAY_API gboolean gangway_node_send (GangwayNode *self, GBytes *datagram, GError **error);
 

@@ -91,6 +91,55 @@ typedef struct
   guint64 dropped;
 } GangwayStats;
 
+/**
+ * GangwayLinkState:
+ * @GANGWAY_LINK_STATE_UNKNOWN: The bus has no such state, or nobody has asked yet.
+ * @GANGWAY_LINK_STATE_ACTIVE: As it should be.
+ * @GANGWAY_LINK_STATE_WARNING: Errors pile up: a counter of the controller is past 96.
+ * @GANGWAY_LINK_STATE_PASSIVE: Past 127: the controller may no longer interrupt others.
+ * @GANGWAY_LINK_STATE_OFF: Nothing goes in or out until the controller is started again.
+ *
+ * How the link layer stands. The names are those of CAN's fault confinement (ISO 11898-1).
+ *
+ * Since: 0.1
+ */
+typedef enum
+{
+  GANGWAY_LINK_STATE_UNKNOWN,
+  GANGWAY_LINK_STATE_ACTIVE,
+  GANGWAY_LINK_STATE_WARNING,
+  GANGWAY_LINK_STATE_PASSIVE,
+  GANGWAY_LINK_STATE_OFF,
+} GangwayLinkState;
+
+/**
+ * GangwayLink:
+ * @state: How the link layer stands.
+ * @tx_errors: The controller's counter of transmit errors.
+ * @rx_errors: The controller's counter of receive errors.
+ * @load_permille: What the traffic takes of the bit rate, in thousandths; %G_MAXUINT = unknown.
+ * @round_trip_ms: What a full datagram there and a full one back take at the link's present load, in milliseconds; 0 = not
+ *   measured. The agent's retransmission timers are made from it.
+ * @octets_per_second: Octets of datagrams that the link can carry in a second, both directions together; 0 = not known.
+ * @culprit: Address of the node that takes more than its share of the link; 0 = none.
+ * @culprit_permille: What the culprit takes of the bit rate, in thousandths.
+ *
+ * How a link is at the moment. What is beyond the range of the bus socket (16 bits, 1000 permille) is shown as its limit.
+ *
+ * Since: 0.1
+ */
+typedef struct
+{
+  GangwayLinkState state;
+  guint tx_errors;
+  guint rx_errors;
+  guint load_permille;
+  guint round_trip_ms;
+  guint octets_per_second;
+  guint culprit;
+  guint culprit_permille;
+} GangwayLink;
+
 #define GANGWAY_TYPE_ERROR (gangway_error_get_type ())
 GANGWAY_API GType gangway_error_get_type (void) G_GNUC_CONST;
 
@@ -104,5 +153,16 @@ GANGWAY_API GangwayStats *gangway_stats_new (void);
 GANGWAY_API GangwayStats *gangway_stats_copy (const GangwayStats *stats);
 GANGWAY_API void gangway_stats_free (GangwayStats *stats);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (GangwayStats, gangway_stats_free)
+
+#define GANGWAY_TYPE_LINK_STATE (gangway_link_state_get_type ())
+GANGWAY_API GType gangway_link_state_get_type (void) G_GNUC_CONST;
+
+#define GANGWAY_TYPE_LINK (gangway_link_get_type ())
+GANGWAY_API GType gangway_link_get_type (void) G_GNUC_CONST;
+
+GANGWAY_API GangwayLink *gangway_link_new (void);
+GANGWAY_API GangwayLink *gangway_link_copy (const GangwayLink *link);
+GANGWAY_API void gangway_link_free (GangwayLink *link);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (GangwayLink, gangway_link_free)
 
 G_END_DECLS
