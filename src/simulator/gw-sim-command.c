@@ -171,7 +171,7 @@ do_move (Call *call, GError **error)
 
   if (!from || !need_endpoint (from, endpoint, error))
     return FALSE;
-  to = g_str_equal (call->args[1], "new") ? gw_sim_add_port (call->sim, error)
+  to = g_str_equal (call->args[1], "new") ? gw_sim_add_port (call->sim, gw_sim_port_wire (from), error)
                                           : find_port (call, call->args[1], error);
   if (!to)
     return FALSE;
@@ -190,7 +190,7 @@ do_clone (Call *call, GError **error)
   GwSimPort *port = find_port (call, call->args[0], error);
   GwSimEndpoint *endpoint = port ? gw_sim_port_get_endpoint (port) : NULL;
 
-  if (!port || !need_endpoint (port, endpoint, error) || !gw_sim_add_clone (call->sim, endpoint, error))
+  if (!port || !need_endpoint (port, endpoint, error) || !gw_sim_add_clone (call->sim, port, error))
     return FALSE;
   json_object_set_new (call->answer, "port", json_integer (call->sim->ports->len - 1));
   return TRUE;

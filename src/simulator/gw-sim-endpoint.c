@@ -49,8 +49,8 @@ struct GwSimEndpoint
   GwPufHealth health;
   guint power_ups;
 
-  GwSimSendFunc send;
-  gpointer send_data;
+  const GwSimCarrier *carrier; /* NULL: on no wire */
+  gpointer carrier_data;
 
   gboolean powered, hanging, button;
   gint64 powered_at;
@@ -161,11 +161,11 @@ platform_send (void *ctx, const uint8_t *datagram, size_t len)
   GwSimEndpoint *self = ctx;
   guint8 message[GW_EP_MTU_MAX];
 
-  if (!self->send || len > sizeof message)
+  if (!self->carrier || len > sizeof message)
     return GW_E_AGAIN;
   memcpy (message, datagram, len);
   gw_sim_lie_tell (self->lie, self->rand, TRUE, self->kid, message, len);
-  return self->send (message, len, self->send_data) ? GW_OK : GW_E_AGAIN;
+  return self->carrier->send (message, len, self->carrier_data) ? GW_OK : GW_E_AGAIN;
 }
 
 static void
@@ -417,8 +417,8 @@ on_lie (gpointer data)
   guint8 hello[GW_SIM_LIE_HELLO_MAX];
   gsize len = gw_sim_lie_hello (self->rand, hello);
 
-  if (self->powered && !self->hanging && self->send)
-    self->send (hello, len, self->send_data);
+  if (self->powered && !self->hanging && self->carrier)
+    self->carrier->send (hello, len, self->carrier_data);
   gw_timer_arm (&self->lie_timer, LIAR_HELLO_USEC);
 }
 
@@ -440,11 +440,40 @@ gw_sim_endpoint_input (GwSimEndpoint *self, const guint8 *datagram, gsize len)
   run (self);
 }
 
-void
-gw_sim_endpoint_set_line (GwSimEndpoint *self, GwSimSendFunc send, gpointer data)
+/* ---- The wire ---- */
+
+static void
+tell_carrier (GwSimEndpoint *self)
 {
-  self->send = send;
-  self->send_data = data;
+  if (self->carrier && self->carrier->power)
+    self->carrier->power (self->powered, self->carrier_data);
+}
+
+void
+gw_sim_endpoint_set_carrier (GwSimEndpoint *self, const GwSimCarrier *carrier, gpointer data)
+{
+  self->carrier = carrier;
+  self->carrier_data = data;
+  if (self->powered)
+    tell_carrier (self);
+}
+
+void
+gw_sim_endpoint_set_link (GwSimEndpoint *self, gboolean up, guint frame_ms)
+{
+  if (frame_ms > 0)
+    gw_ep_set_link (self->ep, self->ep_config.mtu > 0 ? self->ep_config.mtu : GW_LINK_MTU_MIN,
+                    MIN (frame_ms, G_MAXUINT16));
+  if (!self->powered)
+    return;
+  gw_ep_link (self->ep, up);
+  gw_timer_arm (&self->poll_timer, 0);
+}
+
+gboolean
+gw_sim_endpoint_is_running (const GwSimEndpoint *self)
+{
+  return self->powered && !self->hanging;
 }
 
 /* ---- Power ---- */
@@ -487,6 +516,7 @@ gw_sim_endpoint_power_on (GwSimEndpoint *self, GError **error)
   self->powered = TRUE;
   memcpy (self->kid, gw_ep_key_id (self->ep), sizeof self->kid);
   begin_boot (self);
+  tell_carrier (self);
   run (self);
   return TRUE;
 }
@@ -500,6 +530,7 @@ gw_sim_endpoint_power_off (GwSimEndpoint *self)
     return;
   self->powered = FALSE;
   gw_ep_shutdown (self->ep);
+  tell_carrier (self);
 }
 
 /* ---- Life ---- */

@@ -4,8 +4,9 @@
 /* One virtual endpoint: a GwEp with its platform (PUF, flash, plant, entropy, clock) and the ways to disturb
  * it.
  *
- * Owned by who made it; used from the loop's thread. It is on a line while gw_sim_endpoint_set_line() gave it
- * one, whose function it calls for every datagram it sends; that function must not call back. */
+ * Owned by who made it; used from the loop's thread. It is on a wire while gw_sim_endpoint_set_carrier() gave
+ * it one, whose functions it calls; they must not call back, but for gw_sim_endpoint_set_link() where that is
+ * said. */
 
 #include <gio/gio.h>
 #include <jansson.h>
@@ -25,8 +26,15 @@ typedef struct
   guint16 mtu;                                 /* 0: the library's default */
 } GwSimEndpointConfig;
 
-/* FALSE: the line did not take the datagram. */
-typedef gboolean (*GwSimSendFunc) (const guint8 *datagram, gsize len, gpointer data);
+/* What an endpoint hangs on. */
+typedef struct
+{
+  /* FALSE: the datagram is not taken. */
+  gboolean (*send) (const guint8 *datagram, gsize len, gpointer data);
+  /* It has power now, or no longer; before it sends anything. Also told to a new carrier of an endpoint that
+   * has power. May call gw_sim_endpoint_set_link(). NULL: not wanted. */
+  void (*power) (gboolean on, gpointer data);
+} GwSimCarrier;
 
 /* Reports as fast as they are acknowledged. */
 #define GW_SIM_RATE_MAX G_MAXDOUBLE
@@ -45,8 +53,13 @@ GwSimEndpoint *gw_sim_endpoint_clone (const GwSimEndpoint *self, const char *fol
 void gw_sim_endpoint_free (GwSimEndpoint *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (GwSimEndpoint, gw_sim_endpoint_free)
 
-/* NULL: off the line. Being on the line is not having power. */
-void gw_sim_endpoint_set_line (GwSimEndpoint *self, GwSimSendFunc send, gpointer data);
+/* NULL: off the wire. Being on the wire is not having power. */
+void gw_sim_endpoint_set_carrier (GwSimEndpoint *self, const GwSimCarrier *carrier, gpointer data);
+/* Whether it may send by itself, and what a full datagram takes on this wire (0: as it was). From power-up it
+ * may. */
+void gw_sim_endpoint_set_link (GwSimEndpoint *self, gboolean up, guint frame_ms);
+/* Whether its chip does anything at all: has power and does not hang. */
+gboolean gw_sim_endpoint_is_running (const GwSimEndpoint *self);
 void gw_sim_endpoint_input (GwSimEndpoint *self, const guint8 *datagram, gsize len);
 
 /* Switching on fails where the chip does, for instance with a PUF too noisy. */

@@ -3,6 +3,7 @@
 
 /* The simulator's inside, for its commands. */
 
+#include "gw-sim-tty.h"
 #include "gw-sim.h"
 
 struct GwSim
@@ -11,7 +12,7 @@ struct GwSim
   char *folder, *seed, *manufacturer, *model, *firmware;
   char **devices; /* may be NULL */
   gboolean slots;
-  double rate;    /* what `start` gives back */
+  double rate; /* what `start` gives back */
   guint sign_delay_ms;
   GwSimPufModel puf_model;
   GwSimEndpointConfig endpoint_config;
@@ -23,6 +24,7 @@ struct GwSim
   gboolean done;
 };
 
-GwSimPort *gw_sim_add_port (GwSim *self, GError **error);
+GwSimPort *gw_sim_add_port (GwSim *self, GwSimWire wire, GError **error);
 gboolean gw_sim_add_endpoint (GwSim *self, const char *kind, guint index, GError **error);
-gboolean gw_sim_add_clone (GwSim *self, const GwSimEndpoint *original, GError **error);
+/* Of the endpoint on `port`, beside it on the same kind of wire. */
+gboolean gw_sim_add_clone (GwSim *self, const GwSimPort *port, GError **error);

@@ -91,22 +91,42 @@ new_puf (GwSim *self, guint64 seed, GError **error)
 /* ---- Ports and endpoints ---- */
 
 static GwSimPort *
-new_port (GwSim *self, guint index)
+new_serial_port (GwSim *self, guint index)
 {
   g_autofree char *name = g_strdup_printf (self->slots ? "slot-%u" : "ttyGW%u", index),
                   *link = g_build_filename (self->folder, name, NULL);
   guint64 seed = derive_seed (self, "port", index);
 
   if (self->devices && index < g_strv_length (self->devices))
-    return gw_sim_port_new_device (self->loop, self->devices[index], seed);
-  return (self->slots ? gw_sim_port_new_slot : gw_sim_port_new) (self->loop, link, seed);
+    return gw_sim_tty_new_device (self->loop, self->devices[index], seed);
+  return (self->slots ? gw_sim_tty_new_slot : gw_sim_tty_new) (self->loop, link, seed);
+}
+
+/* The wire of the next endpoint of `populate`, or of one that comes later. */
+static GwSimWire
+next_wire (const GwSim *self)
+{
+  return GW_SIM_WIRE_SERIAL;
+}
+
+static GwSimPort *
+new_port (GwSim *self, GwSimWire wire, guint index)
+{
+  switch (wire)
+    {
+    case GW_SIM_WIRE_CAN:
+    case GW_SIM_WIRE_PAIR:
+    case GW_SIM_WIRE_SERIAL:
+      break;
+    }
+  return new_serial_port (self, index);
 }
 
 GwSimPort *
-gw_sim_add_port (GwSim *self, GError **error)
+gw_sim_add_port (GwSim *self, GwSimWire wire, GError **error)
 {
   guint index = self->ports->len;
-  g_autoptr (GwSimPort) port = new_port (self, index);
+  g_autoptr (GwSimPort) port = new_port (self, wire, index);
 
   if (index >= GW_SIM_PORTS_MAX)
     {
@@ -129,9 +149,9 @@ state_folder (GwSim *self)
 
 /* Takes over the endpoint, puts it on a new port and gives it power. */
 static gboolean
-install (GwSim *self, GwSimEndpoint *endpoint, GError **error)
+install (GwSim *self, GwSimEndpoint *endpoint, GwSimWire wire, GError **error)
 {
-  GwSimPort *port = gw_sim_add_port (self, error);
+  GwSimPort *port = gw_sim_add_port (self, wire, error);
 
   g_ptr_array_add (self->endpoints, endpoint);
   if (!port)
@@ -156,16 +176,16 @@ gw_sim_add_endpoint (GwSim *self, const char *kind, guint index, GError **error)
     return FALSE;
   gw_sim_endpoint_set_sign_delay (endpoint, self->sign_delay_ms);
   gw_sim_endpoint_set_rate (endpoint, self->rate);
-  return install (self, g_steal_pointer (&endpoint), error);
+  return install (self, g_steal_pointer (&endpoint), next_wire (self), error);
 }
 
 gboolean
-gw_sim_add_clone (GwSim *self, const GwSimEndpoint *original, GError **error)
+gw_sim_add_clone (GwSim *self, const GwSimPort *port, GError **error)
 {
   g_autofree char *folder = state_folder (self);
-  GwSimEndpoint *clone = gw_sim_endpoint_clone (original, folder, error);
+  GwSimEndpoint *clone = gw_sim_endpoint_clone (gw_sim_port_get_endpoint (port), folder, error);
 
-  return clone && install (self, clone, error);
+  return clone && install (self, clone, gw_sim_port_wire (port), error);
 }
 
 /* ---- chips.csv and the keys ---- */

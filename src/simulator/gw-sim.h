@@ -16,7 +16,8 @@ typedef struct GwSim GwSim;
 typedef struct
 {
   guint n_endpoints, n_foreign;
-  const char *const *devices; /* serial devices for the first ports, instead of pseudo-terminals; NULL: none */
+  const char *const
+      *devices;       /* serial devices for the first ports, instead of pseudo-terminals; NULL: none */
   gboolean slots;     /* datagram sockets slot-0 and so on instead of pseudo-terminals */
   const char *folder; /* for the links, chips.csv and state/ */
   const char *seed;   /* any text */

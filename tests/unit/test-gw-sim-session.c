@@ -275,6 +275,8 @@ send_datagram (const guint8 *datagram, gsize len, gpointer data)
   return TRUE;
 }
 
+static const GwSimCarrier carrier = { .send = send_datagram };
+
 static void
 set_up (Fixture *f, gconstpointer data)
 {
@@ -289,7 +291,7 @@ set_up (Fixture *f, gconstpointer data)
   f->endpoint = gw_sim_endpoint_new (&config, "S1", 1, gw_sim_puf_new_model (1, &GW_SIM_PUF_MODEL_DEFAULT),
                                      flash, &error);
   g_assert_no_error (error);
-  gw_sim_endpoint_set_line (f->endpoint, send_datagram, f);
+  gw_sim_endpoint_set_carrier (f->endpoint, &carrier, f);
   f->acknowledges = TRUE;
   make_certificate (f);
   start_server (f);
