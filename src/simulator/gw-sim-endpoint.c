@@ -454,8 +454,10 @@ gw_sim_endpoint_set_carrier (GwSimEndpoint *self, const GwSimCarrier *carrier, g
 {
   self->carrier = carrier;
   self->carrier_data = data;
-  if (self->powered)
-    tell_carrier (self);
+  if (!carrier || !self->powered)
+    return;
+  gw_sim_endpoint_set_link (self, TRUE, 0);
+  tell_carrier (self);
 }
 
 void

@@ -55,8 +55,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (GwSimEndpoint, gw_sim_endpoint_free)
 
 /* NULL: off the wire. Being on the wire is not having power. */
 void gw_sim_endpoint_set_carrier (GwSimEndpoint *self, const GwSimCarrier *carrier, gpointer data);
-/* Whether it may send by itself, and what a full datagram takes on this wire (0: as it was). From power-up it
- * may. */
+/* Whether it may send by itself, and what a full datagram takes on this wire (0: as it was). From power-up,
+ * or from its coming to a carrier, it may. */
 void gw_sim_endpoint_set_link (GwSimEndpoint *self, gboolean up, guint frame_ms);
 /* Whether its chip does anything at all: has power and does not hang. */
 gboolean gw_sim_endpoint_is_running (const GwSimEndpoint *self);

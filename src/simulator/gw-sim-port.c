@@ -88,9 +88,12 @@ gw_sim_port_set_endpoint (GwSimPort *self, GwSimEndpoint *endpoint)
 
   if (before == endpoint)
     return;
-  if (before)
-    gw_sim_endpoint_set_carrier (before, NULL, NULL);
   self->endpoint = endpoint;
+  if (before)
+    {
+      gw_sim_endpoint_set_carrier (before, NULL, NULL);
+      carrier_power (FALSE, self);
+    }
   if (endpoint)
     gw_sim_endpoint_set_carrier (endpoint, &carrier, self);
 }

@@ -31,15 +31,17 @@ typedef struct
 {
   GwSimWire wire;
   void (*free) (GwSimPort *self);
-  /* Called only when unplugged; sets `plugged`, which the base clears again after an error. */
+  /* Called when unplugged, `plugged` set already; after an error unplug is called. */
   gboolean (*plug) (GwSimPort *self, GError **error);
+  /* `plugged` is cleared already; perhaps it was before. */
   void (*unplug) (GwSimPort *self);
   /* The endpoint sends; FALSE: the wire does not take it. Must not call back into the endpoint. */
   gboolean (*send) (GwSimPort *self, const guint8 *datagram, gsize len);
   /* Puts octets on the wire as they are. FALSE: nobody there, or no room. NULL: there is no such thing. */
   gboolean (*write) (GwSimPort *self, const guint8 *data, gsize len);
-  /* The endpoint, on the wire or put there just now, has power or has lost it; it may not send before this
-   * returns. gw_sim_endpoint_set_link() is allowed, nothing else of the endpoint's. NULL: no matter. */
+  /* The endpoint, on the wire or put there just now, has power, or has lost it or left (`endpoint` is NULL
+   * then); it may not send before this returns. gw_sim_endpoint_set_link() is allowed, nothing else of the
+   * endpoint's. NULL: no matter. */
   void (*power) (GwSimPort *self, gboolean on);
   /* Every GW_SIM_PORT_CHECK_USEC. NULL: no matter. */
   void (*check) (GwSimPort *self);
