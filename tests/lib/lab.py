@@ -274,7 +274,8 @@ class Lab:
         self.close(failed=kind is not None)
 
     def close(self, failed=False):
-        """Ends everything; raises if a part crashed. The logs stay in BUILD/lab-logs/PROGRAM-N until the next run."""
+        """Ends everything; raises if a part crashed. The logs stay in BUILD/lab-logs/PROGRAM-N (or
+        $GANGWAY_LAB_LOGS/PROGRAM-N) until the next run."""
         self.supervisor.stop_all()
         crashes = self.supervisor.crashes()
         kept = self.keep_logs()
@@ -288,7 +289,8 @@ class Lab:
             raise AssertionError("; ".join(crashes))
 
     def keep_logs(self):
-        keep = os.path.join(self.build, "lab-logs", f"{os.path.basename(sys.argv[0]).removesuffix('.py')}-{self.number}")
+        logs = os.environ.get("GANGWAY_LAB_LOGS", os.path.join(self.build, "lab-logs"))
+        keep = os.path.join(logs, f"{os.path.basename(sys.argv[0]).removesuffix('.py')}-{self.number}")
         shutil.rmtree(keep, ignore_errors=True)
         shutil.copytree(self.path("log"), keep)
         if os.path.exists(self.path("broker", "mosquitto.log")):
