@@ -5,7 +5,6 @@
 #include <string.h>
 
 #define USEC_PER_MS INT64_C (1000)
-#define ASK_SIZE 64
 #define DTLS_HANDSHAKE 22 /* content type, RFC 6347, section 4.1 */
 
 static int64_t
@@ -19,25 +18,11 @@ ms (int64_t n)
 static void
 ask (GwSerialPeer *self, int64_t now)
 {
-  uint8_t message[ASK_SIZE];
-  GwLinkHelloReq req = { .has_nonce = true };
-  GwCborWriter w;
-  unsigned slot;
-  size_t len;
+  uint8_t message[GW_LINK_QUESTION_SIZE];
+  size_t len = gw_link_question_ask (&self->question, message, now);
 
-  self->seq++;
-  slot = self->seq % GW_SERIAL_ASKED;
-  self->asked[slot].open = true;
-  self->asked[slot].seq = self->seq;
-  self->asked[slot].at = now;
   self->asked_at = now;
-  self->nonce[GW_HELLO_NONCE_LEN - 1] = self->seq;
-  memcpy (req.nonce, self->nonce, sizeof req.nonce);
-
-  gw_smp_begin (&w, message, sizeof message, GW_SMP_OP_READ, GW_SMP_GROUP_LINK, self->seq, GW_LINK_HELLO);
-  gw_link_hello_req_encode (&req, &w);
-  if (gw_smp_end (&w, &len) == GW_OK)
-    self->funcs->ask (self->owner, (GwBytes){ message, len });
+  self->funcs->ask (self->owner, (GwBytes){ message, len });
 }
 
 static void
@@ -45,21 +30,6 @@ ask_soon (GwSerialPeer *self, int64_t now)
 {
   if (now - self->asked_at >= ms (GW_SERIAL_ASK_MIN_MS))
     ask (self, now);
-}
-
-/* The time of the question that this answers, once; -1 if it answers none of ours. */
-static int64_t
-match_question (GwSerialPeer *self, const GwSmpMessage *msg, const GwLinkHello *hello)
-{
-  unsigned slot = msg->seq % GW_SERIAL_ASKED;
-
-  if (!self->asked[slot].open || self->asked[slot].seq != msg->seq || !hello->has_nonce)
-    return -1;
-  if (memcmp (hello->nonce, self->nonce, GW_HELLO_NONCE_LEN - 1) != 0
-      || hello->nonce[GW_HELLO_NONCE_LEN - 1] != msg->seq)
-    return -1;
-  self->asked[slot].open = false;
-  return self->asked[slot].at;
 }
 
 /* ---- Answers ---- */
@@ -90,19 +60,13 @@ take_hello (GwSerialPeer *self, const GwLinkHello *hello, GwBytes body, int64_t 
 static bool
 take_answer (GwSerialPeer *self, GwBytes info, int64_t now)
 {
-  GwSmpMessage msg;
   GwLinkHello hello;
+  GwBytes body;
   int64_t at;
 
-  if (gw_datagram_kind (info.ptr, info.len) != GW_DATAGRAM_SMP_RESPONSE
-      || gw_smp_decode (info.ptr, info.len, &msg) != GW_OK
-      || !gw_smp_answers (&msg, GW_SMP_OP_READ, GW_SMP_GROUP_LINK, msg.seq, GW_LINK_HELLO)
-      || gw_link_hello_rsp_decode (msg.body, &hello) != GW_OK)
+  if (!gw_link_question_take (&self->question, info, &hello, &body, &at))
     return false;
-  at = match_question (self, &msg, &hello);
-  if (at < 0)
-    return false;
-  take_hello (self, &hello, msg.body, now - at, now);
+  take_hello (self, &hello, body, now - at, now);
   return true;
 }
 
@@ -182,7 +146,7 @@ gw_serial_peer_init (
   memset (self, 0, sizeof *self);
   self->funcs = funcs;
   self->owner = owner;
-  memcpy (self->nonce, nonce, sizeof self->nonce);
+  gw_link_question_init (&self->question, nonce);
   self->heard_at = now;
   self->asked_at = now - ms (GW_LINK_HELLO_PERIOD_MS);
 }

@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "gw-link-codec.h"
+#include "gw-link-question.h"
 
 /* A line on which good frames come is left alone. One that is silent for longer than a session's keep-alive (10 s) is
  * asked, and given up after this many questions without any good frame. */
@@ -22,8 +22,6 @@
 #define GW_SERIAL_CHECK_MS 5000
 /* However many reasons there are to ask, never more often. */
 #define GW_SERIAL_ASK_MIN_MS 250
-/* Questions that may still be answered: on a slow line the answer comes after the next question. */
-#define GW_SERIAL_ASKED 4
 
 typedef enum
 {
@@ -48,14 +46,7 @@ typedef struct
 {
   const GwSerialPeerFuncs *funcs;
   void *owner;
-  uint8_t nonce[GW_HELLO_NONCE_LEN]; /* the last octet is the question's seq */
-  uint8_t seq;
-  struct
-  {
-    bool open;
-    uint8_t seq;
-    int64_t at;
-  } asked[GW_SERIAL_ASKED];
+  GwLinkQuestion question;
   bool up;
   uint8_t kid[GW_KEY_ID_LEN];
   int64_t heard_at;  /* last good frame */
