@@ -182,10 +182,14 @@ on_slot (guint32 events, gpointer data)
 {
   GwSimTty *self = data;
   guint8 packet[GW_EP_MTU_MAX];
-  gssize n = recv (self->master, packet, sizeof packet, MSG_TRUNC);
+  struct sockaddr_un from = { 0 };
+  socklen_t from_len = sizeof from;
+  gssize n = recvfrom (self->master, packet, sizeof packet, MSG_TRUNC, (struct sockaddr *)&from, &from_len);
   GwFrame frame = { .info = { packet, MAX (n, 0) } };
 
   self->port.octets_in += MAX (n, 0);
+  if (n > 0 && from.sun_path[0] != '\0')
+    self->gateway = from; /* a gateway may have a socket for each slot: who asked is answered */
   if (n > (gssize)sizeof packet)
     self->port.lost++;
   else if (n > 0)

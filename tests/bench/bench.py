@@ -13,6 +13,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "lib"))
 
+import scale  # noqa: E402
 from lab import Lab  # noqa: E402
 from supervisor import Timeout, wait  # noqa: E402
 
@@ -228,7 +229,8 @@ def main():
     parser.add_argument("--seconds", type=float, default=10, metavar="S")
     parser.add_argument("--build", default="build", help=argparse.SUPPRESS)
     args = parser.parse_args()
-    benches = {"poweron": poweron, "onboard": onboard, "delivery": delivery, "latency": latency, "yardstick": yardstick}
+    benches = {"poweron": poweron, "onboard": onboard, "delivery": delivery, "latency": latency, "yardstick": yardstick,
+               "scale": lambda args: scale.scale(args, pause)}
     for path in sorted(glob.glob(os.path.join(args.build, "tests", "bench", "bench-*"))):
         if os.access(path, os.X_OK) and os.path.isfile(path):
             benches[os.path.basename(path).removeprefix("bench-")] = program(path)

@@ -211,8 +211,12 @@ class Lab:
 
     def wait_online(self, ids=None, timeout=60.0):
         ids = ids or self.ids()
+
+        def online():
+            endpoints = self.bus.endpoints()
+            return all(endpoints.get(i, {}).get("State") == "online" for i in ids)
         try:
-            wait(f"{len(ids)} endpoints online", lambda: all(self.state_of(i) == "online" for i in ids), timeout)
+            wait(f"{len(ids)} endpoints online", online, timeout)
         except Timeout as error:
             late = [self.describe(i) for i in ids if self.state_of(i) != "online"]
             raise Timeout(f"{error}; {len(late)} are not, the first: {late[:3]}") from None
