@@ -27,14 +27,16 @@ typedef struct
 /* Whether every field is in its range. */
 bool gw_can_frame_is_valid (const GwCanFrame *frame);
 
-/* Data length code and octets. @len must be valid; @dlc 0..15. */
+/* Data length code and octets. A @len that no code has is rounded up; a @dlc above 15 is taken for 15. */
 uint8_t gw_can_dlc_of_len (uint8_t len);
 uint8_t gw_can_len_of_dlc (uint8_t dlc, bool fd);
 /* The smallest length of an FD frame that holds @len octets (at most 64). */
 uint8_t gw_can_fd_len (size_t len);
 
 /* Bit times from start of frame to the end of the intermission (3 bits), stuff bits as this very frame has them, its
- * acknowledgement included. Classic: all @nominal. */
+ * acknowledgement included; the sender is taken for error active. With a bit-rate switch @data holds what goes at the data
+ * bit rate, from ESI to the CRC delimiter (the switch is at the sample points of BRS and of the CRC delimiter; whole bits
+ * are right where both rates sample at the same place); otherwise all is @nominal. @frame must be valid. */
 typedef struct
 {
   uint32_t nominal;
@@ -43,8 +45,10 @@ typedef struct
 
 GwCanBits gw_can_frame_bits (const GwCanFrame *frame);
 /* What that takes, nanoseconds. @data_rate is used only for frames with a bit-rate switch. Rates in bit/s, not 0. */
+uint64_t gw_can_bits_nsec (GwCanBits bits, uint32_t bit_rate, uint32_t data_rate);
 uint64_t gw_can_frame_nsec (const GwCanFrame *frame, uint32_t bit_rate, uint32_t data_rate);
 
 /* Arbitration: whether @a wins against @b when both start at once (ISO 11898-1, 10.4: dominant wins, so does base before
- * extended and data before remote). False for equal ones. */
+ * extended and data before remote). False both ways for equal arbitration fields: on a real bus the two frames then run
+ * into each other at their first bit that differs. */
 bool gw_can_frame_wins (const GwCanFrame *a, const GwCanFrame *b);
