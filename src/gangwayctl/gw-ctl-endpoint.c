@@ -24,6 +24,16 @@ gw_ctl_proxy_json (gpointer proxy)
 }
 
 void
+gw_ctl_print_proxies (GPtrArray *proxies)
+{
+  json_t *out = json_array ();
+
+  for (guint i = 0; i < proxies->len; i++)
+    json_array_append_new (out, gw_ctl_proxy_json (proxies->pdata[i]));
+  gw_ctl_text_print_json (out);
+}
+
+void
 gw_ctl_print_result (GwCtl *self, GVariant *result)
 {
   GVariantIter iter;

@@ -144,6 +144,9 @@ void gw_ctl_print_result (GwCtl *self, GVariant *result);
 /* All properties of a proxy and its path as JSON. */
 json_t *gw_ctl_proxy_json (gpointer proxy);
 
+/* Prints an array of them, for programs. */
+void gw_ctl_print_proxies (GPtrArray *proxies);
+
 /* argv[first] and what follows, joined with blanks. */
 char *gw_ctl_join (int argc, char **argv, int first);
 

@@ -39,13 +39,7 @@ run (GwCtl *self, int argc, char **argv)
     return exit;
   all = gw_ctl_all (self, "Job");
   if (self->json)
-    {
-      json_t *out = json_array ();
-
-      for (guint i = 0; i < all->len; i++)
-        json_array_append_new (out, gw_ctl_proxy_json (all->pdata[i]));
-      gw_ctl_text_print_json (out);
-    }
+    gw_ctl_print_proxies (all);
   else if (all->len > 0)
     print_table (self, all);
   else

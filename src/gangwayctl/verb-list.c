@@ -79,13 +79,7 @@ run (GwCtl *self, int argc, char **argv)
     if (g_strcmp0 (gw_dbus_endpoint_get_state (all->pdata[i - 1]), state) != 0)
       g_ptr_array_remove_index (all, i - 1);
   if (self->json)
-    {
-      json_t *out = json_array ();
-
-      for (guint i = 0; i < all->len; i++)
-        json_array_append_new (out, gw_ctl_proxy_json (all->pdata[i]));
-      gw_ctl_text_print_json (out);
-    }
+    gw_ctl_print_proxies (all);
   else if (all->len > 0)
     print_table (self, all);
   else if (state != NULL)

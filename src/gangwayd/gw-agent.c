@@ -62,12 +62,6 @@ struct _GwAgent
   GwStep recount;
 };
 
-gboolean
-gw_services_clock_is_valid (const GwServices *self)
-{
-  return gw_loop_realtime (self->loop) >= GW_CLOCK_FLOOR_USEC;
-}
-
 /* ---- buses ---- */
 
 static void
@@ -193,20 +187,6 @@ check_attachment (GwAgent *self, const GwBusInfo *info, guint32 version, const c
   return FALSE;
 }
 
-/* '-' cannot stand in an object path; names that differ in it only still get different paths. */
-static char *
-bus_path (const char *name)
-{
-  GString *path = g_string_new (GW_OBJECT_ROOT "/bus/");
-
-  for (const char *c = name; *c != '\0'; c++)
-    if (g_ascii_isalnum (*c))
-      g_string_append_c (path, *c);
-    else
-      g_string_append_printf (path, "_%02x", (guint8) *c);
-  return g_string_free (path, FALSE);
-}
-
 static gboolean
 on_attach_bus (GwDBusManager *manager,
                GDBusMethodInvocation *invocation,
@@ -236,7 +216,7 @@ on_attach_bus (GwDBusManager *manager,
                                              g_strerror (errno));
       return G_DBUS_METHOD_INVOCATION_HANDLED;
     }
-  path = bus_path (info.name);
+  path = gw_services_object_path ("bus", info.name);
   attachment = g_new0 (Attachment, 1);
   attachment->agent = self;
   attachment->owner = g_strdup (sender);

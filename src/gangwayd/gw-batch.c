@@ -116,22 +116,19 @@ check_row (Add *self, gint64 batch, const GwStagedRow *row, GError **error)
 static gboolean
 check_rows (Add *self, gint64 batch, GError **error)
 {
-  guint8 before[GW_KEY_ID_LEN];
-  guint64 before_line = 0, n = 0;
+  guint64 first_line, n = 0;
   GwStagedRow row;
   int got;
 
-  while ((got = gw_inventory_db_next_staged (self->db, &row, error)) == 1)
+  while ((got = gw_inventory_db_next_staged (self->db, &row, &first_line, error)) == 1)
     {
-      if (before_line != 0 && memcmp (before, row.kid, GW_KEY_ID_LEN) == 0)
+      if (first_line != 0)
         {
           self->result->duplicate++;
           gw_report_add (self->report, row.line, "duplicate", "stands on line %" G_GUINT64_FORMAT " already",
-                         before_line);
+                         first_line);
           continue;
         }
-      memcpy (before, row.kid, GW_KEY_ID_LEN);
-      before_line = row.line;
       if (!check_row (self, batch, &row, error))
         return FALSE;
       if (++n % ROWS_A_LOOK != 0)

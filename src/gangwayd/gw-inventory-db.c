@@ -12,6 +12,8 @@ struct _GwInventoryDb
 {
   GwSqlite *sql;
   sqlite3_stmt *staged; /* running in the middle of the staged rows */
+  guint8 staged_kid[GW_KEY_ID_LEN];
+  guint64 staged_line; /* on which that key id stood first; 0 before the first row */
 };
 
 static const char *const steps[] = {
@@ -271,14 +273,17 @@ gw_inventory_db_stage (GwInventoryDb *self,
 }
 
 int
-gw_inventory_db_next_staged (GwInventoryDb *self, GwStagedRow *out, GError **error)
+gw_inventory_db_next_staged (GwInventoryDb *self, GwStagedRow *out, guint64 *first_line, GError **error)
 {
   int got;
 
   if (!self->staged)
-    self->staged = gw_sqlite_prepare (
-        self->sql, "SELECT key_id, line, manufacturer, model, serial FROM temp.staged ORDER BY key_id, line",
-        error);
+    {
+      self->staged_line = 0;
+      self->staged = gw_sqlite_prepare (
+          self->sql,
+          "SELECT key_id, line, manufacturer, model, serial FROM temp.staged ORDER BY key_id, line", error);
+    }
   if (!self->staged)
     return -1;
   got = gw_sqlite_step (self->sql, self->staged, error);
@@ -289,6 +294,14 @@ gw_inventory_db_next_staged (GwInventoryDb *self, GwStagedRow *out, GError **err
     }
   out->kid = sqlite3_column_blob (self->staged, 0);
   out->line = (guint64)sqlite3_column_int64 (self->staged, 1);
+  *first_line = 0;
+  if (self->staged_line != 0 && memcmp (self->staged_kid, out->kid, GW_KEY_ID_LEN) == 0)
+    *first_line = self->staged_line;
+  else
+    {
+      memcpy (self->staged_kid, out->kid, GW_KEY_ID_LEN);
+      self->staged_line = out->line;
+    }
   out->manufacturer = (const char *)sqlite3_column_text (self->staged, 2);
   out->model = (const char *)sqlite3_column_text (self->staged, 3);
   out->serial = (const char *)sqlite3_column_text (self->staged, 4);

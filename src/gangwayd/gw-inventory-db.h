@@ -77,8 +77,9 @@ typedef struct
   const char *serial;
 } GwStagedRow;
 
-/* The next row: 1, 0 at the end, -1. */
-int gw_inventory_db_next_staged (GwInventoryDb *self, GwStagedRow *out, GError **error);
+/* The next row, sorted by key id, then by line: 1, 0 at the end, -1. *first_line: the line on which this key id stood first, 0 if
+ * this is it. */
+int gw_inventory_db_next_staged (GwInventoryDb *self, GwStagedRow *out, guint64 *first_line, GError **error);
 
 /* 1 and *id set: a manifest of this content is there; 0: none. */
 int gw_inventory_db_find_manifest (GwInventoryDb *self, const guint8 sha256[32], char **name, GError **error);

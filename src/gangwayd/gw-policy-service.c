@@ -16,20 +16,6 @@ struct _GwPolicyService
   GHashTable *skeletons; /* name -> GwDBusPolicy */
 };
 
-/* Object path elements take no '-': it becomes "_2d", as '_' becomes "_5f". */
-static char *
-path_of (const char *name)
-{
-  GString *path = g_string_new (GW_OBJECT_ROOT "/policy/");
-
-  for (const char *c = name; *c != '\0'; c++)
-    if (g_ascii_isalnum (*c))
-      g_string_append_c (path, *c);
-    else
-      g_string_append_printf (path, "_%02x", (guint8) *c);
-  return g_string_free (path, FALSE);
-}
-
 static gboolean
 on_check (GwDBusPolicy *skeleton, GDBusMethodInvocation *invocation, GVariant *options, GwPolicyService *self)
 {
@@ -68,7 +54,7 @@ show (GwDBusPolicy *skeleton, const GwPolicy *policy)
 static void
 add (GwPolicyService *self, const GwPolicy *policy)
 {
-  g_autofree char *path = path_of (policy->name);
+  g_autofree char *path = gw_services_object_path ("policy", policy->name);
   g_autoptr (GwDBusObjectSkeleton) object = gw_dbus_object_skeleton_new (path);
   GwDBusPolicy *skeleton = gw_dbus_policy_skeleton_new ();
 
@@ -91,7 +77,7 @@ gw_policy_service_reload (GwPolicyService *self)
   g_hash_table_iter_init (&iter, self->skeletons);
   while (g_hash_table_iter_next (&iter, (gpointer *) &name, (gpointer *) &skeleton))
     {
-      g_autofree char *path = path_of (name);
+      g_autofree char *path = gw_services_object_path ("policy", name);
 
       if (gw_policy_set_lookup (self->services->policies, name) != NULL)
         continue;

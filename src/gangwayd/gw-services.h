@@ -44,6 +44,9 @@ typedef struct
 gboolean gw_services_clock_is_valid (const GwServices *self);
 
 #define GW_OBJECT_ROOT "/org/gangway/Gangway1"
+/* GW_OBJECT_ROOT/@kind/ and @name, each octet but letters and digits as "_2d": object paths take no '-', and different names
+ * get different paths. The caller's. */
+char *gw_services_object_path (const char *kind, const char *name);
 /* Then digits of the key id. */
 #define GW_ENDPOINT_PATH_PREFIX GW_OBJECT_ROOT "/endpoint/_"
 
