@@ -48,6 +48,23 @@
 #define GW_STATION_MISSES_MAX 10u       /* then the station is dropped */
 #define GW_STATION_SEARCH_PERIOD_MS 2000u
 
+/* ---- CAN: numbers by CiA 305, datagrams by ISO-TP (ISO 15765-2) ---- */
+
+#define GW_NMT_ID 0x000u
+#define GW_HEARTBEAT_ID 0x700u  /* + node number */
+#define GW_LSS_ID_SLAVE 0x7e4u
+#define GW_LSS_ID_MASTER 0x7e5u
+#define GW_LSS_NODE_MIN 1u
+#define GW_LSS_NODE_MAX 127u
+#define GW_LSS_NODE_NONE 0xffu  /* the number of a node that has none */
+#define GW_LSS_PRODUCT 0x47574159u      /* "GWAY": what tells endpoints from other CANopen nodes */
+#define GW_LSS_BIT_CHECK_START 0x80u    /* fastscan: everybody, from the beginning */
+#define GW_HEARTBEAT_BOOT 0x00u
+#define GW_HEARTBEAT_OPERATIONAL 0x05u
+#define GW_HEARTBEAT_PERIOD_MS 1000u
+#define GW_CAN_GATEWAY_ADDRESS 0xf1u    /* the gateway's ISO-TP address; a node's is its number */
+#define GW_CAN_ISOTP_ID 0x18da0000u     /* + target address x 256 + source address, 29 bits */
+
 /* ---- SMP v2 ---- */
 
 #define GW_SMP_HEADER_LEN 8u
