@@ -46,7 +46,9 @@
 #define GW_STATION_ANSWER_MS 10u        /* a polled station begins to answer within */
 #define GW_STATION_WAIT_MS 20u          /* the master waits this plus the frame's time */
 #define GW_STATION_MISSES_MAX 10u       /* then the station is dropped */
-#define GW_STATION_SEARCH_PERIOD_MS 2000u
+#define GW_STATION_SEARCH_PERIOD_MS 2000u       /* the master looks for new stations every */
+#define GW_STATION_TURN_OCTETS 3u       /* silence between the end of a frame and the answer to it, at least */
+#define GW_STATION_FORGET_MS 20000u     /* a station that nobody polls forgets its number and its mute after */
 
 /* ---- CAN: numbers by CiA 305, datagrams by ISO-TP (ISO 15765-2) ---- */
 
