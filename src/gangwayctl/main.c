@@ -12,7 +12,8 @@ static const struct
   const GwCtlVerb *verbs[10];
 } groups[] = {
   { "Look",
-    { &verb_status, &verb_list, &verb_show, &verb_explain, &verb_monitor, &verb_policies, &verb_jobs } },
+    { &verb_status, &verb_bus, &verb_list, &verb_show, &verb_explain, &verb_monitor, &verb_policies,
+      &verb_jobs } },
   { "Say which chips are yours",
     { &verb_inventory_import, &verb_inventory_show, &verb_inventory_lookup, &verb_batch_add, &verb_batch_list,
       &verb_batch_remove } },

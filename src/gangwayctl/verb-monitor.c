@@ -100,11 +100,29 @@ on_removed (Monitor *self, GVariant *parameters)
 }
 
 static void
+on_bus_properties (Monitor *self, const char *path, GVariant *changed)
+{
+  const char *text;
+  guint32 n;
+
+  if (g_variant_lookup (changed, "NodeCount", "u", &n))
+    {
+      g_autofree char *detail = g_strdup_printf ("%u", n);
+
+      event (self, path, "nodes", detail, NULL);
+    }
+  if (g_variant_lookup (changed, "LinkState", "&s", &text))
+    event (self, path, "link", text, NULL);
+  if (g_variant_lookup (changed, "Culprit", "&s", &text))
+    event (self, path, "culprit", *text != '\0' ? text : "none", NULL);
+}
+
+static void
 on_properties (Monitor *self, const char *path, GVariant *parameters)
 {
   g_autoptr (GVariant) changed = NULL;
   const char *interface, *text = "", *reason = "";
-  guint32 n;
+  gboolean valid;
 
   g_variant_get (parameters, "(&s@a{sv}@as)", &interface, &changed, NULL);
   if (g_str_equal (interface, GW_CTL_BUS_NAME ".Endpoint")
@@ -113,15 +131,10 @@ on_properties (Monitor *self, const char *path, GVariant *parameters)
       g_variant_lookup (changed, "StateReason", "&s", &reason);
       note_state (self, path, text, reason);
     }
-  else if (g_str_equal (interface, GW_CTL_BUS_NAME ".Bus")
-           && g_variant_lookup (changed, "NodeCount", "u", &n))
-    {
-      g_autofree char *detail = g_strdup_printf ("%u", n);
-
-      event (self, path, "nodes", detail, NULL);
-    }
-  else if (g_str_equal (interface, GW_CTL_BUS_NAME ".Policy") && g_variant_lookup (changed, "Valid", "b", &n))
-    event (self, path, "policy", n ? "valid" : "NOT VALID: gangwayctl policies", NULL);
+  else if (g_str_equal (interface, GW_CTL_BUS_NAME ".Bus"))
+    on_bus_properties (self, path, changed);
+  else if (g_str_equal (interface, GW_CTL_BUS_NAME ".Policy") && g_variant_lookup (changed, "Valid", "b", &valid))
+    event (self, path, "policy", valid ? "valid" : "NOT VALID: gangwayctl policies", NULL);
 }
 
 static void

@@ -48,6 +48,8 @@ print_state (GwDBusEndpoint *e, guint64 now)
   printf ("%14s  %s, %s\n", "Stored, seen", gw_dbus_endpoint_get_lifecycle (e),
           gw_dbus_endpoint_get_presence (e));
   line ("Bus", gw_dbus_endpoint_get_bus (e));
+  if (gw_dbus_endpoint_get_address (e) != 0)
+    printf ("%14s  %u\n", "Address", gw_dbus_endpoint_get_address (e));
   line ("Last seen", seen);
   line ("Batch", gw_dbus_endpoint_get_batch (e));
   line ("Policy", gw_dbus_endpoint_get_policy (e));

@@ -43,11 +43,24 @@ print_manager (GwCtl *self)
           gw_dbus_manager_get_reports_delivered (self->manager), spool);
 }
 
+/* What a person has to go and look at. */
+static void
+print_trouble (GwDBusBus *b)
+{
+  g_autofree char *name = gw_ctl_text_clean (gw_dbus_bus_get_name (b));
+  g_autofree char *culprit = gw_ctl_text_clean (gw_dbus_bus_get_culprit (b) ?: "");
+
+  if (g_strcmp0 (gw_dbus_bus_get_link_state (b), "off") == 0)
+    printf ("\nBus %s is off after too many errors: look at its wires and bit rate, then gangwayctl bus %s\n", name, name);
+  if (culprit[0] != '\0')
+    printf ("\nBus %s: %s. The others get what is left.\n", name, culprit);
+}
+
 static void
 print_buses (GwCtl *self, GPtrArray *buses)
 {
   static const char *const headers[]
-      = { "BUS", "KIND", "~DEVICE", "STATE", ">NODES", ">IN", ">OUT", ">ERRORS", NULL };
+      = { "BUS", "KIND", "~DEVICE", "STATE", "LINK", ">LOAD", ">NODES", ">IN", ">OUT", ">ERRORS", NULL };
   g_autoptr (GwCtlTable) table = gw_ctl_table_new (headers);
 
   for (guint i = 0; i < buses->len; i++)
@@ -56,13 +69,19 @@ print_buses (GwCtl *self, GPtrArray *buses)
       g_autofree char *nodes = g_strdup_printf ("%u", gw_dbus_bus_get_node_count (b));
       g_autofree char *in = gw_ctl_text_bytes (gw_dbus_bus_get_bytes_in (b));
       g_autofree char *out = gw_ctl_text_bytes (gw_dbus_bus_get_bytes_out (b));
+      const char *link = gw_dbus_bus_get_link_state (b);
+      double share = gw_dbus_bus_get_load (b);
+      g_autofree char *load = share >= 0 ? g_strdup_printf ("%.0f %%", 100 * share) : NULL;
       g_autofree char *errors = g_strdup_printf ("%" G_GUINT64_FORMAT, gw_dbus_bus_get_errors (b));
 
       gw_ctl_table_add (table, gw_dbus_bus_get_name (b), gw_dbus_bus_get_kind (b), gw_dbus_bus_get_device (b),
-                        gw_dbus_bus_get_state (b), nodes, in, out, errors);
+                        gw_dbus_bus_get_state (b), g_strcmp0 (link, "unknown") == 0 ? NULL : link, load,
+                        nodes, in, out, errors);
     }
   putchar ('\n');
   gw_ctl_table_print (table, self->wide);
+  for (guint i = 0; i < buses->len; i++)
+    print_trouble (buses->pdata[i]);
 }
 
 static void

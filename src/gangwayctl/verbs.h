@@ -5,7 +5,7 @@
 
 #include "gw-ctl.h"
 
-extern const GwCtlVerb verb_status, verb_list, verb_show, verb_explain, verb_monitor;
+extern const GwCtlVerb verb_status, verb_bus, verb_list, verb_show, verb_explain, verb_monitor;
 extern const GwCtlVerb verb_inventory_show, verb_inventory_import, verb_inventory_lookup;
 extern const GwCtlVerb verb_batch_list, verb_batch_add, verb_batch_remove;
 extern const GwCtlVerb verb_policies;

@@ -117,6 +117,14 @@ on_bus_node_up (GwBus *bus, GwNode *node, gpointer data)
 }
 
 static void
+on_bus_node_moved (GwBus *bus, GwNode *node, gpointer data)
+{
+  Attachment *self = data;
+
+  gw_roster_node_moved (self->agent->roster, bus, node);
+}
+
+static void
 on_bus_node_down (GwBus *bus, GwNode *node, gpointer data)
 {
   Attachment *self = data;
@@ -140,6 +148,7 @@ static const GwBusEvents bus_events = {
   .proving = on_bus_proving,
   .proved = on_bus_proved,
   .node_up = on_bus_node_up,
+  .node_moved = on_bus_node_moved,
   .node_down = on_bus_node_down,
   .gone = on_bus_gone,
 };

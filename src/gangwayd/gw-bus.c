@@ -14,28 +14,15 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "gw-bus-link.h"
 #include "gw-busmsg-codec.h"
-#include "gw-dbus.h"
 #include "gw-error.h"
-
-#define STATISTICS_PERIOD_USEC G_USEC_PER_SEC
-/* What a full frame takes on a link of which the plugin does not know the round trip. */
-#define FRAME_MSEC_DEFAULT 100
-#define FRAME_MSEC_MAX 5000
-
-typedef struct
-{
-  GwBus *bus;
-  char *claimed_id;
-  char *claimed_serial;
-  char *state;
-} NodeNote; /* what D-Bus shows of a node */
 
 struct _GwBus
 {
   GwLoop *loop;
-  GDBusObjectManagerServer *manager;
-  GwDBusBus *skeleton;
+  GwBusService *service;
+  GwBusLink link;
   GwChannelIdentity *identity;
   const GwBusEvents *events;
   gpointer data;
@@ -48,17 +35,12 @@ struct _GwBus
   gsize datagram_max;
   guint32 last_node;
   GHashTable *nodes; /* id -> GwNode */
-  GHashTable *notes; /* id -> NodeNote */
   GwTimer hello_timer;
   GwTimer flood_timer;
   gint64 window_start;
   guint window_count;
   guint handshakes; /* that may begin now */
   gint64 handshakes_at;
-  GwTimer statistics_timer;
-  GwBusmsgStats statistics;
-  gboolean statistics_dirty;
-  guint64 dropped;
 };
 
 static void throw_out (GwBus *self, GwError code, const char *format, ...) G_GNUC_PRINTF (3, 4);
@@ -73,22 +55,11 @@ gw_bus_name_is_valid (const char *name)
 }
 
 static void
-note_free (NodeNote *note)
-{
-  g_free (note->claimed_id);
-  g_free (note->claimed_serial);
-  g_free (note->state);
-  g_free (note);
-}
-
-static void
 bus_clear (GwBus *self)
 {
   g_clear_pointer (&self->nodes, g_hash_table_unref);
-  g_clear_pointer (&self->notes, g_hash_table_unref);
   g_clear_pointer (&self->identity, gw_channel_identity_unref);
-  g_clear_object (&self->skeleton);
-  g_clear_object (&self->manager);
+  g_clear_pointer (&self->service, gw_bus_service_free);
   g_free (self->name);
   g_free (self->path);
 }
@@ -99,58 +70,6 @@ bus_unref (GwBus *self)
   g_rc_box_release_full (self, (GDestroyNotify) bus_clear);
 }
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (GwBus, bus_unref)
-
-/* ---- what D-Bus shows ---- */
-
-static void
-publish_statistics (gpointer data)
-{
-  GwBus *self = data;
-  GVariantBuilder nodes;
-  GHashTableIter iter;
-  gpointer id;
-  NodeNote *note;
-
-  if (!self->statistics_dirty)
-    return;
-  self->statistics_dirty = FALSE;
-  gw_timer_arm (&self->statistics_timer, STATISTICS_PERIOD_USEC);
-  g_variant_builder_init (&nodes, G_VARIANT_TYPE ("a(usss)"));
-  g_hash_table_iter_init (&iter, self->notes);
-  while (g_hash_table_iter_next (&iter, &id, (gpointer *) &note))
-    g_variant_builder_add (&nodes, "(usss)", GPOINTER_TO_UINT (id), note->claimed_id, note->claimed_serial, note->state);
-  gw_dbus_bus_set_nodes (self->skeleton, g_variant_builder_end (&nodes));
-  gw_dbus_bus_set_node_count (self->skeleton, g_hash_table_size (self->nodes));
-  gw_dbus_bus_set_bytes_in (self->skeleton, self->statistics.bytes_in);
-  gw_dbus_bus_set_bytes_out (self->skeleton, self->statistics.bytes_out);
-  gw_dbus_bus_set_frames_in (self->skeleton, self->statistics.frames_in);
-  gw_dbus_bus_set_frames_out (self->skeleton, self->statistics.frames_out);
-  gw_dbus_bus_set_errors (self->skeleton,
-                          self->statistics.fcs_errors + self->statistics.oversize + self->statistics.aborted);
-  gw_dbus_bus_set_dropped (self->skeleton, self->statistics.dropped + self->dropped);
-}
-
-static void
-statistics_changed (GwBus *self)
-{
-  if (self->freed)
-    return;
-  self->statistics_dirty = TRUE;
-  if (!gw_timer_is_armed (&self->statistics_timer))
-    publish_statistics (self);
-}
-
-static void
-set_node_state (GwBus *self, GwNode *node, const char *state)
-{
-  NodeNote *note = g_hash_table_lookup (self->notes, GUINT_TO_POINTER (gw_node_get_id (node)));
-
-  if (note == NULL)
-    return;
-  g_free (note->state);
-  note->state = g_strdup (state);
-  statistics_changed (self);
-}
 
 /* ---- the socket ---- */
 
@@ -184,8 +103,7 @@ send_message (GwBus *self, GwBusmsgType type, guint32 node, const guint8 *body, 
   if (sendmsg (self->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0)
     return TRUE;
   /* Full: the plugin is slow; what was lost is sent again by the layers above. A broken socket is seen by the watch. */
-  self->dropped++;
-  statistics_changed (self);
+  gw_bus_service_count_drop (self->service);
   return FALSE;
 }
 
@@ -237,7 +155,7 @@ on_node_proving (GwNode *node, gpointer data)
 {
   GwBus *self = data;
 
-  set_node_state (self, node, gw_node_get_session (node) != NULL ? "proved" : "proving");
+  gw_bus_service_set_node_state (self->service, node, gw_node_get_session (node) != NULL ? "proved" : "proving");
   self->events->proving (self, node, self->data);
 }
 
@@ -246,7 +164,7 @@ on_node_proved (GwNode *node, GwSession *session, gpointer data)
 {
   GwBus *self = data;
 
-  set_node_state (self, node, "proved");
+  gw_bus_service_set_node_state (self->service, node, "proved");
   self->events->proved (self, node, session, self->data);
 }
 
@@ -255,7 +173,7 @@ on_node_failed (GwNode *node, const GError *error, gpointer data)
 {
   GwBus *self = data;
 
-  set_node_state (self, node, gw_node_get_session (node) != NULL ? "proved" : error->message);
+  gw_bus_service_set_node_state (self->service, node, gw_node_get_session (node) != NULL ? "proved" : error->message);
 }
 
 static const GwNodeEvents node_events = {
@@ -267,27 +185,11 @@ static const GwNodeEvents node_events = {
 };
 
 static void
-add_note (GwBus *self, GwNode *node)
-{
-  const GwLinkHello *hello = gw_node_get_hello (node);
-  NodeNote *note = g_new0 (NodeNote, 1);
-  GString *id = g_string_new (NULL);
-
-  if (hello != NULL)
-    for (guint i = 0; i < GW_KEY_ID_LEN; i++)
-      g_string_append_printf (id, "%02x", hello->kid[i]);
-  note->claimed_id = g_string_free (id, FALSE);
-  note->claimed_serial = hello != NULL ? g_strndup (hello->serial.ptr, hello->serial.len) : g_strdup ("");
-  note->state = g_strdup ("attached");
-  g_hash_table_insert (self->notes, GUINT_TO_POINTER (gw_node_get_id (node)), note);
-  statistics_changed (self);
-}
-
-static void
 take_node_up (GwBus *self, const GwBusmsg *message)
 {
   guint mtu = MIN (message->node_up.mtu, self->datagram_max);
-  guint frame_msec = message->node_up.rtt_ms > 0 ? MIN (message->node_up.rtt_ms, FRAME_MSEC_MAX) : FRAME_MSEC_DEFAULT;
+  guint frame_msec = message->node_up.rtt_ms > 0 ? MIN (message->node_up.rtt_ms, GW_BUS_LINK_FRAME_MSEC_MAX)
+                                                 : GW_BUS_LINK_FRAME_MSEC_DEFAULT;
   GwNode *node;
 
   if (message->node <= self->last_node || g_hash_table_size (self->nodes) >= GW_BUSMSG_NODES_MAX)
@@ -300,7 +202,7 @@ take_node_up (GwBus *self, const GwBusmsg *message)
   node = gw_node_new (self->loop, message->node, mtu, frame_msec, message->node_up.cbor, &node_events, self);
   gw_node_set_identity (node, self->identity);
   g_hash_table_insert (self->nodes, GUINT_TO_POINTER (message->node), node);
-  add_note (self, node);
+  gw_bus_service_add_node (self->service, node);
   self->events->node_up (self, node, self->data);
   gw_node_start (node);
 }
@@ -311,10 +213,29 @@ remove_node (GwBus *self, GwNode *node)
   gpointer id = GUINT_TO_POINTER (gw_node_get_id (node));
 
   g_hash_table_remove (self->nodes, id);
-  g_hash_table_remove (self->notes, id);
+  gw_bus_service_remove_node (self->service, node);
   self->events->node_down (self, node, self->data);
   gw_node_free (node);
-  statistics_changed (self);
+}
+
+static void
+take_node_info (GwBus *self, GwNode *node, const GwBusmsgNode *info)
+{
+  gboolean moved = gw_node_get_address (node) != info->address;
+
+  gw_node_set_address (node, info->address);
+  gw_bus_service_set_node_info (self->service, node, info);
+  if (moved)
+    self->events->node_moved (self, node, self->data);
+}
+
+static void
+take_link (GwBus *self, const GwBusmsgLink *link)
+{
+  g_autofree char *culprit = link->culprit != 0 ? gw_bus_service_name_address (self->service, link->culprit) : NULL;
+
+  gw_bus_link_take (&self->link, link, culprit, gw_loop_now (self->loop));
+  gw_bus_service_set_link (self->service, link);
 }
 
 static void
@@ -323,7 +244,7 @@ take_hello (GwBus *self, const GwBusmsg *message)
   self->greeted = TRUE;
   gw_timer_disarm (&self->hello_timer);
   self->datagram_max = MIN (message->hello.datagram_max, GW_BUSMSG_DATAGRAM_MAX);
-  gw_dbus_bus_set_state (self->skeleton, "running");
+  gw_bus_service_run (self->service);
 }
 
 static void
@@ -347,12 +268,14 @@ take_message (GwBus *self, const guint8 *packet, gsize len)
     }
   if (message.type == GW_BUSMSG_STATS)
     {
-      self->statistics = message.stats;
-      statistics_changed (self);
+      gw_bus_service_set_statistics (self->service, &message.stats);
       return;
     }
   if (message.type == GW_BUSMSG_LINK)
-    return;
+    {
+      take_link (self, &message.link);
+      return;
+    }
   if (message.type == GW_BUSMSG_NODE_UP)
     {
       take_node_up (self, &message);
@@ -363,7 +286,9 @@ take_message (GwBus *self, const guint8 *packet, gsize len)
     throw_out (self, GW_ERROR_INVALID, "the plugin of bus %s speaks of node %u, which is not up", self->name, message.node);
   else if (message.type == GW_BUSMSG_NODE_DOWN)
     remove_node (self, node);
-  else if (message.type == GW_BUSMSG_DATAGRAM)
+  else if (message.type == GW_BUSMSG_NODE)
+    take_node_info (self, node, &message.node_info);
+  else
     gw_node_input (node, message.datagram.ptr, message.datagram.len);
 }
 
@@ -425,14 +350,11 @@ on_hello_late (gpointer data)
 }
 
 static gboolean
-on_scan (GwDBusBus *skeleton, GDBusMethodInvocation *invocation, GwBus *self)
+on_scan (gpointer data)
 {
-  if (self->greeted && self->watch != NULL && send_message (self, GW_BUSMSG_SCAN, 0, NULL, 0))
-    gw_dbus_bus_complete_scan (skeleton, invocation);
-  else
-    g_dbus_method_invocation_return_error (invocation, GW_ERROR, GW_ERROR_OFFLINE,
-                                           "the plugin of bus %s takes no messages now: try again, or restart it", self->name);
-  return G_DBUS_METHOD_INVOCATION_HANDLED;
+  GwBus *self = data;
+
+  return self->greeted && self->watch != NULL && send_message (self, GW_BUSMSG_SCAN, 0, NULL, 0);
 }
 
 GwBus *
@@ -447,10 +369,8 @@ gw_bus_new (GwLoop *loop,
             gpointer data)
 {
   GwBus *self = g_rc_box_new0 (GwBus);
-  g_autoptr (GwDBusObjectSkeleton) object = gw_dbus_object_skeleton_new (path);
 
   self->loop = loop;
-  self->manager = g_object_ref (manager);
   self->identity = gw_channel_identity_ref (identity);
   self->events = events;
   self->data = data;
@@ -461,18 +381,10 @@ gw_bus_new (GwLoop *loop,
   self->handshakes = GW_BUS_HANDSHAKE_BURST;
   self->handshakes_at = gw_loop_now (loop);
   self->nodes = g_hash_table_new (NULL, NULL);
-  self->notes = g_hash_table_new_full (NULL, NULL, NULL, (GDestroyNotify) note_free);
   gw_timer_init (&self->hello_timer, loop, on_hello_late, self);
   gw_timer_init (&self->flood_timer, loop, on_flood_over, self);
-  gw_timer_init (&self->statistics_timer, loop, publish_statistics, self);
-
-  self->skeleton = gw_dbus_bus_skeleton_new ();
-  g_object_set (self->skeleton, "name", info->name, "kind", info->kind, "device", info->device, "plugin", info->plugin, "state",
-                "starting", "nodes", g_variant_new ("a(usss)", NULL), NULL);
-  gw_bouncer_guard (bouncer, G_DBUS_INTERFACE_SKELETON (self->skeleton));
-  g_signal_connect (self->skeleton, "handle-scan", G_CALLBACK (on_scan), self);
-  gw_dbus_object_skeleton_set_bus (object, self->skeleton);
-  g_dbus_object_manager_server_export (manager, G_DBUS_OBJECT_SKELETON (object));
+  gw_bus_link_init (&self->link, self->name);
+  self->service = gw_bus_service_new (loop, manager, bouncer, path, info, on_scan, self);
 
   self->watch = gw_loop_watch (loop, fd, EPOLLIN, on_socket, self);
   gw_timer_arm (&self->hello_timer, GW_BUS_HELLO_USEC);
@@ -491,14 +403,12 @@ gw_bus_free (GwBus *self)
   g_clear_pointer (&self->watch, gw_fd_watch_free);
   gw_timer_disarm (&self->hello_timer);
   gw_timer_disarm (&self->flood_timer);
-  gw_timer_disarm (&self->statistics_timer);
   for (g_hash_table_iter_init (&iter, self->nodes); g_hash_table_iter_next (&iter, NULL, &node);
        g_hash_table_iter_init (&iter, self->nodes))
     remove_node (self, node);
   close (self->fd);
   self->fd = -1;
-  g_signal_handlers_disconnect_by_data (self->skeleton, self);
-  g_dbus_object_manager_server_unexport (self->manager, self->path);
+  gw_bus_service_withdraw (self->service);
 }
 
 const char *

@@ -4,6 +4,7 @@
 #include <gio/gio.h>
 
 #include "gw-bouncer.h"
+#include "gw-bus-service.h"
 #include "gw-busmsg-codec.h"
 #include "gw-node.h"
 
@@ -36,19 +37,13 @@ typedef struct
   void (*proving) (GwBus *self, GwNode *node, gpointer data);
   void (*proved) (GwBus *self, GwNode *node, GwSession *session, gpointer data);
   void (*node_up) (GwBus *self, GwNode *node, gpointer data);
+  /* Its address on the wire is known now, or another. */
+  void (*node_moved) (GwBus *self, GwNode *node, gpointer data);
   /* Its sessions end right after this. */
   void (*node_down) (GwBus *self, GwNode *node, gpointer data);
   /* The plugin has left or was thrown out (@error says why); the owner frees the bus. */
   void (*gone) (GwBus *self, const GError *error, gpointer data);
 } GwBusEvents;
-
-typedef struct
-{
-  const char *name;
-  const char *kind;
-  const char *device;
-  const char *plugin;
-} GwBusInfo;
 
 /* Whether @name can be a bus's: 1 to GW_BUS_NAME_MAX of [a-zA-Z0-9_-]. */
 gboolean gw_bus_name_is_valid (const char *name);

@@ -21,7 +21,8 @@ struct _GwEndpoint
 
   GwPresence presence;
   char *bus;
-  guint32 address;
+  guint32 node; /* its number on the bus socket */
+  guint16 address; /* on the wire */
   char *reason;
   char *remedy;
 

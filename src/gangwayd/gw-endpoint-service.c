@@ -102,7 +102,7 @@ show (gpointer data)
                 "serial-number", labels.serial_number, "firmware-version", labels.firmware, "root-of-trust", labels.root_of_trust,
                 "state", gw_endpoint_get_state (endpoint), "state-reason", gw_endpoint_get_reason (endpoint), "lifecycle",
                 gw_lifecycle_to_string (record->lifecycle), "presence", gw_presence_to_string (presence), "bus",
-                gw_endpoint_get_bus (endpoint), "address", gw_endpoint_get_address (endpoint), "policy",
+                gw_endpoint_get_bus (endpoint), "address", (guint) gw_endpoint_get_address (endpoint), "policy",
                 record->policy != NULL ? record->policy : "", "batch", record->batch != NULL ? record->batch : "",
                 "key-generation", record->certificate != NULL ? record->generation : 0, "certificate-fingerprint", fingerprint, "certificate-not-after",
                 (guint64) (record->not_after / G_USEC_PER_SEC), "connected", presence == GW_PRESENCE_ONLINE, "puf-health",

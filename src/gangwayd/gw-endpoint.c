@@ -293,7 +293,7 @@ gw_endpoint_survey (GwEndpoint *self)
 }
 
 void
-gw_endpoint_adopt (GwEndpoint *self, GwSession *session, const char *bus, guint32 address, const GwLinkHello *hello)
+gw_endpoint_adopt (GwEndpoint *self, GwSession *session, const char *bus, guint32 node, const GwLinkHello *hello)
 {
   if (self->session != NULL)
     {
@@ -303,7 +303,7 @@ gw_endpoint_adopt (GwEndpoint *self, GwSession *session, const char *bus, guint3
   self->session = gw_session_ref (session);
   gw_endpoint_replace_string (&self->bus, bus);
   gw_endpoint_replace_string (&self->record->last_bus, strrchr (bus, '/') != NULL ? strrchr (bus, '/') + 1 : bus);
-  self->address = address;
+  self->node = node;
   self->record->last_seen = gw_loop_realtime (self->services->loop);
   self->has_hello = hello != NULL;
   if (hello != NULL)
@@ -326,12 +326,12 @@ gw_endpoint_adopt (GwEndpoint *self, GwSession *session, const char *bus, guint3
 }
 
 void
-gw_endpoint_attach (GwEndpoint *self, const char *bus, guint32 address)
+gw_endpoint_attach (GwEndpoint *self, const char *bus, guint32 node)
 {
   if (self->session != NULL)
     return;
   gw_endpoint_replace_string (&self->bus, bus);
-  self->address = address;
+  self->node = node;
   gw_endpoint_presence_event (self, GW_PRESENCE_EVENT_ATTACH);
   gw_endpoint_changed (self);
 }
@@ -342,6 +342,7 @@ gw_endpoint_detach (GwEndpoint *self)
   if (self->session != NULL)
     return;
   gw_endpoint_replace_string (&self->bus, "/");
+  self->node = 0;
   self->address = 0;
   gw_endpoint_presence_event (self, GW_PRESENCE_EVENT_DETACH);
   gw_endpoint_changed (self);
@@ -666,9 +667,24 @@ gw_endpoint_get_bus (GwEndpoint *self)
 }
 
 guint32
+gw_endpoint_get_node (GwEndpoint *self)
+{
+  return self->node;
+}
+
+guint16
 gw_endpoint_get_address (GwEndpoint *self)
 {
   return self->address;
+}
+
+void
+gw_endpoint_set_address (GwEndpoint *self, guint16 address)
+{
+  if (self->address == address)
+    return;
+  self->address = address;
+  gw_endpoint_changed (self);
 }
 
 const GwIdentPuf *

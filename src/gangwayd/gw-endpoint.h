@@ -59,15 +59,15 @@ void gw_endpoint_set_listener (GwEndpoint *self, const GwEndpointListener *liste
 
 /* ---- what is seen of it ---- */
 
-/* On @bus (object path) at @address: a claim until it has proven itself there. */
-void gw_endpoint_attach (GwEndpoint *self, const char *bus, guint32 address);
+/* On @bus (object path) at @node: a claim until it has proven itself there. */
+void gw_endpoint_attach (GwEndpoint *self, const char *bus, guint32 node);
 void gw_endpoint_detach (GwEndpoint *self);
 void gw_endpoint_begin_proof (GwEndpoint *self);
-/* It has proven itself in @session, at @bus and @address. @hello: what it said in the clear before, or NULL. */
+/* It has proven itself in @session, at @bus and @node. @hello: what it said in the clear before, or NULL. */
 void gw_endpoint_adopt (GwEndpoint *self,
                         GwSession *session,
                         const char *bus,
-                        guint32 address,
+                        guint32 node,
                         const GwLinkHello *hello);
 GwSession *gw_endpoint_get_session (GwEndpoint *self);
 
@@ -118,7 +118,10 @@ const char *gw_endpoint_get_reason (GwEndpoint *self);
 const char *gw_endpoint_get_remedy (GwEndpoint *self);
 /* "/" when it is nowhere. */
 const char *gw_endpoint_get_bus (GwEndpoint *self);
-guint32 gw_endpoint_get_address (GwEndpoint *self);
+/* Its node's number on the bus socket, and its address on the wire (0: none). */
+guint32 gw_endpoint_get_node (GwEndpoint *self);
+guint16 gw_endpoint_get_address (GwEndpoint *self);
+void gw_endpoint_set_address (GwEndpoint *self, guint16 address);
 const GwIdentPuf *gw_endpoint_get_puf (GwEndpoint *self);
 /* NULL while it has none. */
 GwCourier *gw_endpoint_get_courier (GwEndpoint *self);

@@ -33,6 +33,9 @@ static const Event events[GW_EVENT_COUNT] = {
   [GW_EVENT_BUS_ATTACHED] = { "bus-attached", "be97e3f5affb41e9a068cbed232f3a76", "6" }, /* info */
   [GW_EVENT_BUS_GONE] = { "bus-gone", "78725d7f076c4d029c9283b7c389dc9f", "6" }, /* info */
   [GW_EVENT_BUS_REFUSED] = { "bus-refused", "6ea7d84ef6c94d5086bc6a28117fc37a", "4" }, /* warning */
+  [GW_EVENT_BUS_OFF] = { "bus-off", "533cc3c77a48407289b094e3b752553f", "4" }, /* warning */
+  [GW_EVENT_BUS_BACK] = { "bus-back", "49b27f0a81ce4df681ffd07dc61a29bf", "5" }, /* notice */
+  [GW_EVENT_BUS_CULPRIT] = { "bus-culprit", "55e0f3a6db8d43619324254a5b3e3761", "4" }, /* warning */
   [GW_EVENT_REPORTS_GIVEN_UP] = { "reports-given-up", "be2fae8b29164846ba6ca2fcc57c0748", "4" }, /* warning */
   [GW_EVENT_STORAGE_DAMAGED] = { "storage-damaged", "27498f4c513b48d7b0efe34d54cd0188", "3" }, /* err */
   [GW_EVENT_STORAGE_FAILED] = { "storage-failed", "97dfd95cb50b4fc3b800633516fd6e79", "3" }, /* err */
@@ -48,12 +51,31 @@ gw_event_get_message_id (GwEvent event)
 gboolean
 gw_event_connection_changed (GwEventConnection *self, gboolean online, gint64 now)
 {
+  gint64 days;
+
   if (self->told && self->online == online && (online || now - self->at < GW_EVENT_TELL_AGAIN_USEC))
+    return FALSE;
+  if (self->losses == 0)
+    self->forgot_at = now;
+  days = (now - self->forgot_at) / GW_EVENT_TELL_AGAIN_USEC;
+  self->losses -= (guint) MIN (days, self->losses);
+  self->forgot_at += days * GW_EVENT_TELL_AGAIN_USEC;
+  /* What was told lost is also told to be back. */
+  if (!online && self->losses >= GW_EVENT_FLAPS_MAX)
     return FALSE;
   self->told = TRUE;
   self->online = online;
+  if (online)
+    return TRUE;
+  self->losses++;
   self->at = now;
   return TRUE;
+}
+
+const char *
+gw_event_connection_note (const GwEventConnection *self)
+{
+  return self->losses >= GW_EVENT_FLAPS_MAX ? "; this happens often, so the journal hears of it once a day from now on" : "";
 }
 
 void

@@ -32,30 +32,40 @@ typedef enum
   GW_EVENT_BUS_ATTACHED,
   GW_EVENT_BUS_GONE,
   GW_EVENT_BUS_REFUSED,
+  GW_EVENT_BUS_OFF,
+  GW_EVENT_BUS_BACK,
+  GW_EVENT_BUS_CULPRIT,
   GW_EVENT_REPORTS_GIVEN_UP,
   GW_EVENT_STORAGE_DAMAGED,
   GW_EVENT_STORAGE_FAILED,
 } GwEvent;
-#define GW_EVENT_COUNT 22
+#define GW_EVENT_COUNT 25
 
 /* @endpoint: key id in hex, @bus: name; NULL where there is none. The message is one line for people. */
 void gw_event (GwEvent event, const char *endpoint, const char *bus, const char *format, ...) G_GNUC_PRINTF (4, 5);
 
 /*
- * Whether the journal should hear of a connection that is up or down now: when it comes, when it goes, and then once a day. A month
- * offline must not fill the journal, however often it is tried meanwhile. Zeroed at first.
+ * Whether the journal should hear of a connection that is up or down now: when it goes, when it comes back, and once a day while it is
+ * gone. One that comes and goes all the time is told a few times and then once a day: a month offline must not fill the journal, nor
+ * must a loose contact. Zeroed at first.
  */
 #define GW_EVENT_TELL_AGAIN_USEC (G_GINT64_CONSTANT (24 * 3600) * G_USEC_PER_SEC)
+/* Losses told before they are told once a day. */
+#define GW_EVENT_FLAPS_MAX 6
 
 typedef struct
 {
   gboolean told; /* anything yet */
-  gboolean online;
-  gint64 at;
+  gboolean online; /* as told last */
+  gint64 at; /* when the last loss was told */
+  guint losses; /* told lately: one is forgotten a day */
+  gint64 forgot_at;
 } GwEventConnection;
 
 /* @now: monotonic microseconds. TRUE: tell it; it counts as told then. */
 gboolean gw_event_connection_changed (GwEventConnection *self, gboolean online, gint64 now);
+/* What to add to the line about a loss: "", or that more of them are not told for a while. */
+const char *gw_event_connection_note (const GwEventConnection *self);
 
 /* 32 hex digits. */
 const char *gw_event_get_message_id (GwEvent event);

@@ -25,6 +25,7 @@ struct _GwNode
 {
   GwLoop *loop;
   guint32 id;
+  guint16 address;
   guint mtu;
   guint frame_msec;
   const GwNodeEvents *events;
@@ -291,6 +292,18 @@ guint32
 gw_node_get_id (GwNode *self)
 {
   return self->id;
+}
+
+guint16
+gw_node_get_address (GwNode *self)
+{
+  return self->address;
+}
+
+void
+gw_node_set_address (GwNode *self, guint16 address)
+{
+  self->address = address;
 }
 
 GwSession *

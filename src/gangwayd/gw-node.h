@@ -54,6 +54,9 @@ void gw_node_input (GwNode *self, const guint8 *datagram, gsize len);
 void gw_node_drop_session (GwNode *self, const GError *why);
 
 guint32 gw_node_get_id (GwNode *self);
+/* On the wire; 0: none, or not told. */
+guint16 gw_node_get_address (GwNode *self);
+void gw_node_set_address (GwNode *self, guint16 address);
 /* The proved session, or NULL. */
 GwSession *gw_node_get_session (GwNode *self);
 /* What the endpoint said of itself in the clear; NULL if nothing that could be read. Never a proof. */

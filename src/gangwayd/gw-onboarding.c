@@ -49,7 +49,8 @@ announce_uplink (GwEndpoint *self, gboolean online, const char *reason)
   if (online)
     gw_event (GW_EVENT_UPLINK_ONLINE, self->id, bus, "endpoint %.16s is connected to its broker", self->id);
   else
-    gw_event (GW_EVENT_UPLINK_LOST, self->id, bus, "endpoint %.16s has no connection to its broker: %s", self->id, reason);
+    gw_event (GW_EVENT_UPLINK_LOST, self->id, bus, "endpoint %.16s has no connection to its broker: %s%s", self->id, reason,
+              gw_event_connection_note (&self->told));
 }
 
 static void

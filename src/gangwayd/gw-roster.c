@@ -86,6 +86,7 @@ adopt (Entry *entry, GwNode *node)
 
   gw_endpoint_adopt (entry->endpoint, gw_node_get_session (node), gw_bus_get_path (bus), gw_node_get_id (node),
                      gw_node_get_hello (node));
+  gw_endpoint_set_address (entry->endpoint, gw_node_get_address (node));
 }
 
 static void
@@ -209,7 +210,7 @@ forget_strangers (GwRoster *self)
 static gboolean
 is_seen_at (Entry *entry, GwBus *bus, GwNode *node)
 {
-  return gw_endpoint_get_address (entry->endpoint) == gw_node_get_id (node)
+  return gw_endpoint_get_node (entry->endpoint) == gw_node_get_id (node)
          && g_strcmp0 (gw_endpoint_get_bus (entry->endpoint), gw_bus_get_path (bus)) == 0;
 }
 
@@ -271,8 +272,23 @@ gw_roster_node_up (GwRoster *self, GwBus *bus, GwNode *node)
 {
   Entry *entry = claimed_entry (self, node);
 
-  if (entry != NULL)
-    gw_endpoint_attach (entry->endpoint, gw_bus_get_path (bus), gw_node_get_id (node));
+  if (entry == NULL)
+    return;
+  gw_endpoint_attach (entry->endpoint, gw_bus_get_path (bus), gw_node_get_id (node));
+  if (is_seen_at (entry, bus, node))
+    gw_endpoint_set_address (entry->endpoint, gw_node_get_address (node));
+}
+
+void
+gw_roster_node_moved (GwRoster *self, GwBus *bus, GwNode *node)
+{
+  GHashTableIter iter;
+  Entry *entry;
+
+  g_hash_table_iter_init (&iter, self->entries);
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &entry))
+    if (is_seen_at (entry, bus, node))
+      gw_endpoint_set_address (entry->endpoint, gw_node_get_address (node));
 }
 
 void

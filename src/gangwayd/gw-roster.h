@@ -32,6 +32,8 @@ void gw_roster_free (GwRoster *self);
 
 /* What buses tell. */
 void gw_roster_node_up (GwRoster *self, GwBus *bus, GwNode *node);
+/* Its address on the wire is known now, or another. */
+void gw_roster_node_moved (GwRoster *self, GwBus *bus, GwNode *node);
 void gw_roster_node_down (GwRoster *self, GwBus *bus, GwNode *node);
 void gw_roster_proving (GwRoster *self, GwBus *bus, GwNode *node);
 void gw_roster_proved (GwRoster *self, GwBus *bus, GwNode *node, GwSession *session);

@@ -114,6 +114,28 @@ class Ctl(unittest.TestCase):
         self.assertIn("gangwayctl inventory import", out)
         self.assertEqual(json.loads(self.run_ctl("status", "--json"))["Manager"]["GatewayId"], "0f" * 16)
 
+    def test_bus(self):
+        self.agent.add("bus/can0", Bus={
+            "Name": "can0", "Kind": "can", "Device": "can0", "State": "running", "LinkState": "passive", "TxErrors": 130, "Load": 0.62,
+            "RoundTrip": 140, "OctetsPerSecond": 26000, "Culprit": "node 9 takes 48.0 % of the bus\x1b[2J", "CulpritAddress": 9,
+            "Nodes": [(4, "bb" * 32, "SN-10", "proved", 10, 7), (2, "aa" * 32, "SN-9", "proving", 9, 0), (1, "", "", "attached", 0, 0)]})
+        out = self.run_ctl("bus", "can0")
+        self.assertIn("passive, error counters 130 (transmit) and 0 (receive), 62 % loaded", out)
+        self.assertIn("140 ms for a full datagram there and back, 25.4 KiB a second", out)
+        self.assertNotIn("\x1b", out)
+        rows = [line.split() for line in out.splitlines()[-3:]]
+        self.assertEqual([row[0] for row in rows], ["-", "9", "10"])
+        self.assertEqual(rows[2], ["10", "bb" * 5, "SN-10", "proved", "7"])
+        self.assertNotIn("ttyS1", out)
+        self.assertIn("ttyS1", self.run_ctl("bus"))
+        self.assertEqual(json.loads(self.run_ctl("bus", "can0", "--json"))[0]["CulpritAddress"], 9)
+        self.assertIn("gangwayctl status lists them", self.run_ctl("bus", "nowhere", code=5))
+        status = self.run_ctl("status")
+        self.assertIn("Bus can0: node 9 takes 48.0 % of the bus", status)
+        self.assertNotIn("\x1b", status)
+        self.agent.objects[f"{ROOT}/bus/can0"]["Bus"].update(LinkState="off")
+        self.assertIn("Bus can0 is off after too many errors", self.run_ctl("status"))
+
     def test_show(self):
         out = self.run_ctl("show", "press-4")
         self.assertIn(ID_A, out)

@@ -13,6 +13,7 @@ import json
 import os
 import shutil
 import socket
+import subprocess
 import sys
 import tempfile
 import time
@@ -160,6 +161,11 @@ class Lab:
         if not result.get("ok", True) or "error" in result:
             raise AssertionError(f"simulator refused '{line}': {result}")
         return result
+
+    def ctl(self, *args):
+        """What gangwayctl prints."""
+        return subprocess.run([self.binary("src", "gangwayctl", "gangwayctl"), "--bus", self.address, *args], check=True,
+                              stdout=subprocess.PIPE, text=True, timeout=30).stdout
 
     # What the owner does.
 

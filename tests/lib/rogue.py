@@ -22,7 +22,8 @@ from bus import NAME, ROOT
 from lab import Lab
 from supervisor import wait
 
-HELLO, NODE_UP, NODE_DOWN, DATAGRAM, SCAN, STATS = range(1, 7)
+HELLO, NODE_UP, NODE_DOWN, DATAGRAM, SCAN, STATS, LINK_NOW, NODE_INFO = range(1, 9)
+UNKNOWN, ACTIVE, WARNING, PASSIVE, OFF = range(5)
 OS, ENUM, LINK, IDENT, DATA = 0, 10, 0x5100, 0x5101, 0x5102
 INFO, CSR, CERT_PUT, _CERT_GET, ANCHOR, OWN, NONCE, SIGN = range(8)
 DESCRIBE, READ, WRITE, WATCH, REPORT, EVENT, COMMAND_STATUS = range(7)
@@ -35,6 +36,14 @@ def message(kind, node=0, body=b""):
 
 def hello(version=1, largest=2048, nodes=254):
     return message(HELLO, 0, struct.pack("<HHI", version, largest, nodes))
+
+
+def link_now(state=ACTIVE, tx=0, rx=0, load=0xFFFF, round_trip=0, rate=0, culprit=0, share=0):
+    return message(LINK_NOW, 0, struct.pack("<BBHHHHHII", state, 0, tx, rx, load, round_trip, share, rate, culprit))
+
+
+def node_info(node, address, retries=0):
+    return message(NODE_INFO, node, struct.pack("<HHIQ", address, 0, 0, retries))
 
 
 def smp(op, group, command, seq, body, *, version=1, flags=0, length=None):

@@ -15,7 +15,8 @@ from gi.repository import GLib
 
 import tap
 from bus import error_name
-from rogue import (DATAGRAM, HELLO, LINK, NODE_DOWN, NODE_UP, SCAN, STATS, Arena, hello, message, resources, smp)
+from rogue import (DATAGRAM, HELLO, LINK, LINK_NOW, NODE_DOWN, NODE_INFO, NODE_UP, OFF, PASSIVE, SCAN, STATS, Arena, hello, link_now,
+                   message, node_info, resources, smp)
 from supervisor import wait
 
 FLAG, ESCAPE = 0x7E, 0x7D
@@ -269,6 +270,16 @@ class Plugins(Arena):
             "a reason": ((up, message(NODE_DOWN, 1, b"\x09")), broke + "out of range"),
             "an empty datagram": ((up, message(DATAGRAM, 1)), broke + "out of range"),
             "a long datagram": ((up, message(DATAGRAM, 1, b"\x16" * 2049)), broke + "over a limit"),
+            "a link of a node": ((message(LINK_NOW, 1, bytes(20)),), broke + "out of range"),
+            "a link's state": ((link_now(state=255),), broke + "out of range"),
+            "a load of 1001 permille": ((link_now(load=1001),), broke + "out of range"),
+            "a share of 1001 permille": ((link_now(culprit=1, share=1001),), broke + "out of range"),
+            "a short link": ((message(LINK_NOW, 0, bytes(19)),), broke + "truncated"),
+            "a long link": ((message(LINK_NOW, 0, bytes(21)),), broke + "malformed"),
+            "more of no node": ((node_info(7, 1),), "speaks of node 7, which is not up"),
+            "more of node 0": ((node_info(0, 1),), broke + "out of range"),
+            "down, then more of it": ((up, message(NODE_DOWN, 1, b"\1"), node_info(1, 1)), "speaks of node 1, which is not up"),
+            "a node's reserved octets": ((up, message(NODE_INFO, 1, b"\1\0\1" + bytes(13))), broke + "malformed"),
             "a very long one": ((up, message(DATAGRAM, 1, b"\x16" * 60000)), broke + "over a limit"),
         }
         for name, (packets, text) in cases.items():
@@ -288,6 +299,61 @@ class Plugins(Arena):
         """The smaller of the two limits holds."""
         self.thrown_out((hello(largest=512), message(NODE_UP, 1, struct.pack("<HH", 2048, 20)), message(DATAGRAM, 1, b"\x16" * 513)),
                         "broke the protocol of the bus socket: over a limit", greet=False)
+
+    def test_what_is_told_of_the_link(self):
+        plugin = self.plugin()
+
+        def shown(name):
+            return self.lab.bus.get(plugin.path, "Bus", name)
+        # One that tells nothing of its link, as a serial line's does not.
+        self.assertEqual((shown("LinkState"), shown("Load"), shown("RoundTrip"), shown("CulpritAddress"), shown("Culprit")),
+                         ("unknown", -1.0, 0, 0, ""))
+        said = cbor2.dumps({"v": 1, "uid": bytes(8), "kid": bytes(32), "mfr": "a", "mdl": "b", "sn": "SN-9", "fw": "d", "mtu": 512,
+                            "sec": 1, "st": 0})
+        node = plugin.node_up(lambda datagram: None, hello_cbor=said)
+        other = plugin.node_up(lambda datagram: None)
+        plugin.push(node_info(node, 9, 3))
+        plugin.push(link_now(PASSIVE, tx=128, rx=7, load=875, round_trip=310, rate=26000, culprit=9, share=512))
+        wait("the link", lambda: shown("LinkState") == "passive")
+        self.assertEqual((shown("TxErrors"), shown("RxErrors"), shown("Load"), shown("RoundTrip"), shown("OctetsPerSecond")),
+                         (128, 7, 0.875, 310, 26000))
+        self.assertEqual(shown("CulpritAddress"), 9)
+        self.assertEqual(shown("Culprit"), "node 9, which says that its serial number is SN-9, takes 51.2 % of the bus")
+        self.assertEqual(sorted(n[4:] for n in shown("Nodes")), [(0, 0), (9, 3)])
+        self.assertIn(f"bus {plugin.name}: node 9, which says that its serial number is SN-9, takes 51.2 % of it", self.said())
+        out = self.lab.ctl("status") + self.lab.ctl("bus", plugin.name)
+        self.assertIn("88 %", out)
+        self.assertIn("takes 51.2 % of the bus", out)
+        self.assertIn("error counters 128 (transmit) and 7 (receive)", out)
+        plugin.push(link_now(OFF, tx=255, culprit=4711, share=300))
+        wait("bus-off", lambda: shown("LinkState") == "off")
+        self.assertEqual(shown("Culprit"), "node 4711 takes 30.0 % of the bus")
+        self.assertIn("has met too many errors (transmit 255, receive 0)", self.said())
+        plugin.push(link_now())
+        wait("its end", lambda: shown("LinkState") == "active" and shown("Culprit") == "")
+        self.assertIn(f"bus {plugin.name} carries frames again", self.said())
+        plugin.node_down(other)
+        self.assertFalse(plugin.gone)
+
+    def test_a_link_that_flutters(self):
+        """Off and on, another culprit each time, in every message: few lines in the journal, one signal a second on D-Bus."""
+        plugin, changes = self.plugin(), []
+        wait("the bus", lambda: plugin.path in self.lab.bus.of("Bus"))
+        watch = self.lab.bus.connection.signal_subscribe(
+            "org.gangway.Gangway1", "org.freedesktop.DBus.Properties", "PropertiesChanged", plugin.path, None, 0,
+            lambda *args: changes.append(args))
+        begun = GLib.get_monotonic_time()
+        for n in range(4000):
+            plugin.push(link_now(OFF if n % 2 else PASSIVE, culprit=n + 1, share=500, load=n % 1001))
+        plugin.push(link_now(rate=1))
+        wait("the last one", lambda: self.lab.bus.get(plugin.path, "Bus", "OctetsPerSecond") == 1)
+        seconds = (GLib.get_monotonic_time() - begun) / 1e6
+        self.lab.bus.connection.signal_unsubscribe(watch)
+        lines = [line for line in self.said().splitlines() if plugin.name in line]
+        print(f"# {len(lines)} lines, {len(changes)} signals in {seconds:.1f} s")
+        self.assertLessEqual(len(lines), 24)
+        self.assertLessEqual(len(changes), 2 * (seconds + 2))
+        self.assertTrue(any("once a day from now on" in line for line in lines))
 
     def test_silence(self):
         plugin = self.plugin(greet=False)

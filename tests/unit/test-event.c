@@ -61,6 +61,40 @@ test_a_month_offline (void)
   g_assert_true (gw_event_connection_changed (&told, TRUE, gw_clock_monotonic (clock)));
 }
 
+/* A loose contact: gone for a minute in every five, for thirty days. */
+static void
+test_a_month_of_flapping (void)
+{
+  g_autoptr (GwClock) clock = gw_clock_new_mock (0, 0);
+  GwEventConnection told = { 0 };
+  guint lost = 0, back = 0, notes = 0;
+
+  g_assert_true (gw_event_connection_changed (&told, TRUE, gw_clock_monotonic (clock)));
+  for (guint i = 0; i < 30 * 24 * 12; i++)
+    {
+      if (gw_event_connection_changed (&told, FALSE, gw_clock_monotonic (clock)))
+        {
+          lost++;
+          notes += *gw_event_connection_note (&told) != '\0';
+        }
+      gw_clock_advance (clock, 60 * (gint64) G_USEC_PER_SEC);
+      back += gw_event_connection_changed (&told, TRUE, gw_clock_monotonic (clock));
+      gw_clock_advance (clock, 4 * 60 * (gint64) G_USEC_PER_SEC);
+    }
+  g_test_message ("%u lines", lost + back);
+  /* What is said to be lost is also said to be back. */
+  g_assert_cmpuint (lost, ==, back);
+  g_assert_cmpuint (lost, ==, GW_EVENT_FLAPS_MAX + 29);
+  g_assert_cmpuint (notes, ==, 30);
+  /* A quiet week later it is news again, each time. */
+  gw_clock_advance (clock, 7 * GW_EVENT_TELL_AGAIN_USEC);
+  for (guint i = 0; i < GW_EVENT_FLAPS_MAX; i++)
+    {
+      g_assert_true (gw_event_connection_changed (&told, FALSE, gw_clock_monotonic (clock)));
+      g_assert_true (gw_event_connection_changed (&told, TRUE, gw_clock_monotonic (clock)));
+    }
+}
+
 /* At start a connection that never came is news at once. */
 static void
 test_never_online (void)
@@ -80,6 +114,7 @@ main (int argc, char **argv)
   g_log_set_writer_func (capture, NULL, NULL);
   g_test_add_func ("/event/fields", test_fields);
   g_test_add_func ("/event/a-month-offline", test_a_month_offline);
+  g_test_add_func ("/event/a-month-of-flapping", test_a_month_of_flapping);
   g_test_add_func ("/event/never-online", test_never_online);
   return g_test_run ();
 }

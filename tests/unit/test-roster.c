@@ -18,6 +18,7 @@
 #define MSEC 1000
 #define SLICE_MS 50
 #define PLACES 3
+#define ADDRESS(node) (100 + (node)) /* what the plugin says of a node's address on the wire */
 
 typedef struct Rig Rig;
 
@@ -73,6 +74,12 @@ on_node_down (GwBus *bus, GwNode *node, gpointer data)
 }
 
 static void
+on_node_moved (GwBus *bus, GwNode *node, gpointer data)
+{
+  gw_roster_node_moved (((Line *) data)->rig->roster, bus, node);
+}
+
+static void
 on_gone (GwBus *bus, const GError *error, gpointer data)
 {
   Line *line = data;
@@ -86,6 +93,7 @@ static const GwBusEvents bus_events = {
   .proved = on_proved,
   .node_up = on_node_up,
   .node_down = on_node_down,
+  .node_moved = on_node_moved,
   .gone = on_gone,
 };
 
@@ -154,6 +162,8 @@ node_up (Line *line)
   message.node_up.mtu = 512;
   message.node_up.rtt_ms = 50;
   line->up = TRUE;
+  tell (line, &message);
+  message = (GwBusmsg) { .type = GW_BUSMSG_NODE, .node = line->node, .node_info = { .address = ADDRESS (line->node) } };
   tell (line, &message);
 }
 
@@ -288,7 +298,8 @@ assert_at (Rig *self, Lab *lab, guint n)
 
   g_assert_nonnull (endpoint);
   g_assert_cmpstr (gw_endpoint_get_bus (endpoint), ==, gw_bus_get_path (self->lines[n].bus));
-  g_assert_cmpuint (gw_endpoint_get_address (endpoint), ==, self->lines[n].node);
+  g_assert_cmpuint (gw_endpoint_get_node (endpoint), ==, self->lines[n].node);
+  g_assert_cmpuint (gw_endpoint_get_address (endpoint), ==, ADDRESS (self->lines[n].node));
   g_assert_cmpint (gw_endpoint_get_presence (endpoint), ==, GW_PRESENCE_PROVED);
   g_assert_true (gw_session_is_up (gw_endpoint_get_session (endpoint)));
 }
