@@ -11,7 +11,9 @@
 typedef struct
 {
   int endpoints, foreign, mtu, sign_delay;
-  gboolean slots;
+  gboolean slots, can_unpaced;
+  int can_rate, can_data_rate, can_endpoints, can_vendor;
+  char *can;
   char *folder, *control, *seed, *sram, *keys, *ctl, *rate;
   char *manufacturer, *model, *firmware;
   double noise, temperature, years;
@@ -21,6 +23,7 @@ typedef struct
 static void
 arguments_clear (Arguments *a)
 {
+  g_free (a->can);
   g_free (a->folder);
   g_free (a->control);
   g_free (a->seed);
@@ -66,6 +69,16 @@ parse_arguments (int *argc, char ***argv, Arguments *a, GError **error)
       "Serial device for the first endpoint, again for the next; others get pseudo-terminals", "PATH" },
     { "slots", 0, 0, G_OPTION_ARG_NONE, &a->slots,
       "Datagram sockets DIR/slot-0.. instead of pseudo-terminals: the rack of the example plugin", NULL },
+    { "can", 0, 0, G_OPTION_ARG_STRING, &a->can,
+      "All endpoints on one CAN bus: slcan (an adapter at DIR/ttyCAN0), or a CAN interface", "slcan|IFACE" },
+    { "can-rate", 0, 0, G_OPTION_ARG_INT, &a->can_rate, "Its bit rate (500000)", "BIT/S" },
+    { "can-data-rate", 0, 0, G_OPTION_ARG_INT, &a->can_data_rate,
+      "CAN FD, with this bit rate of the data phase (0: classic CAN)", "BIT/S" },
+    { "can-endpoints", 0, 0, G_OPTION_ARG_INT, &a->can_endpoints,
+      "Only the first N endpoints on it, the others on lines of their own", "N" },
+    { "can-vendor", 0, 0, G_OPTION_ARG_INT, &a->can_vendor, "Vendor in the nodes' identity (0)", "N" },
+    { "can-unpaced", 0, 0, G_OPTION_ARG_NONE, &a->can_unpaced, "Frames on the simulated bus take no time",
+      NULL },
     { "control", 'c', 0, G_OPTION_ARG_FILENAME, &a->control, "Take commands on this socket", "PATH" },
     { "ctl", 0, 0, G_OPTION_ARG_FILENAME, &a->ctl, "Send COMMAND to the simulator at this socket", "PATH" },
     { "seed", 's', 0, G_OPTION_ARG_STRING, &a->seed, "The same text gives the same chips (gangway)", "TEXT" },
@@ -109,6 +122,13 @@ parse_rate (const char *text, double *rate)
     }
   *rate = g_ascii_strtod (text, &end);
   return end != text && *end == '\0' && *rate >= 0 && *rate <= 10000;
+}
+
+/* ISO 11898-1 and -2: what controllers and transceivers do. */
+static gboolean
+is_rate (int rate, gboolean data)
+{
+  return data ? rate == 0 || (rate >= 100000 && rate <= 8000000) : rate >= 10000 && rate <= 1000000;
 }
 
 static gboolean
@@ -163,7 +183,8 @@ run (const Arguments *a, const GwSimOptions *options, GError **error)
 int
 main (int argc, char **argv)
 {
-  g_auto (Arguments) a = { .endpoints = 1, .noise = 0.10, .temperature = 25 };
+  g_auto (Arguments) a
+      = { .endpoints = 1, .can_rate = 500000, .can_endpoints = -1, .noise = 0.10, .temperature = 25 };
   GwSimOptions options;
   g_autoptr (GError) error = NULL;
 
@@ -180,6 +201,14 @@ main (int argc, char **argv)
     .n_foreign = a.foreign,
     .devices = (const char *const *)a.devices,
     .slots = a.slots,
+    .can = {
+      .what = a.can,
+      .bit_rate = a.can_rate,
+      .data_rate = a.can_data_rate,
+      .n_endpoints = a.can_endpoints < 0 ? G_MAXUINT : (guint)a.can_endpoints,
+      .vendor = a.can_vendor,
+      .unpaced = a.can_unpaced,
+    },
     .folder = a.folder,
     .seed = a.seed ? a.seed : "gangway",
     .sram = a.sram,
@@ -191,7 +220,8 @@ main (int argc, char **argv)
     .puf = { .noise = a.noise, .temperature = a.temperature, .years = a.years },
   };
   if (!a.folder || a.ctl || a.rest || a.endpoints < 0 || a.foreign < 0 || a.mtu < 0 || a.mtu > G_MAXUINT16
-      || a.sign_delay < 0 || !parse_rate (a.rate ? a.rate : "1", &options.rate))
+      || a.sign_delay < 0 || a.can_vendor < 0 || !is_rate (a.can_rate, FALSE)
+      || !is_rate (a.can_data_rate, TRUE) || !parse_rate (a.rate ? a.rate : "1", &options.rate))
     {
       g_printerr (
           "gangway-sim: --dir is needed, numbers must be sensible, commands need --ctl; see --help\n");

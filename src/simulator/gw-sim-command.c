@@ -6,31 +6,24 @@
 #include <errno.h>
 #include <string.h>
 
-#include "gw-sim-private.h"
+#include "gw-sim-command.h"
 
-typedef struct
-{
-  GwSim *sim;
-  char **args; /* what follows the command's name */
-  guint n_args;
-  json_t *answer; /* an object, to add to */
-} Call;
-
-/* What a command does to one port; `endpoint` is NULL on an empty one. */
-typedef gboolean (*PortFunc) (Call *call, GwSimPort *port, GwSimEndpoint *endpoint, GError **error);
+typedef GwSimCall Call;
 typedef gboolean (*CallFunc) (Call *call, GError **error);
 
 typedef struct
 {
   const char *name, *usage, *help;
-  guint n_args;     /* at least; the target counts */
-  PortFunc on_port; /* the first argument says which; "all" too */
+  guint n_args;            /* at least; the target counts */
+  GwSimPortAction on_port; /* the first argument says which; "all" too */
   CallFunc on_call;
 } Command;
 
-G_GNUC_PRINTF (2, 3)
-static gboolean
-refuse (GError **error, const char *format, ...)
+#define refuse gw_sim_call_refuse
+#define parse_number gw_sim_call_number
+
+gboolean
+gw_sim_call_refuse (GError **error, const char *format, ...)
 {
   va_list args;
 
@@ -41,8 +34,8 @@ refuse (GError **error, const char *format, ...)
   return FALSE;
 }
 
-static gboolean
-parse_number (const char *text, double min, double max, double *value, GError **error)
+gboolean
+gw_sim_call_number (const char *text, double min, double max, double *value, GError **error)
 {
   char *end;
 
@@ -433,6 +426,17 @@ static const Command commands[] = {
     do_model, NULL },
   { "button", "PORT|all press|release", "the owner's button", 2, do_button, NULL },
   { "factory-reset", "PORT|all", "forget owner and certificates", 1, do_factory_reset, NULL },
+  { "can", "[errors SHARE|adapter unplug|replug|bus-off|errors SHARE]",
+    "the CAN bus: how it stands, or destroy that share of frames, of the adapter's", 0, NULL,
+    gw_sim_command_can },
+  { "babble", "PORT|all isotp|heartbeat|high|off [SHARE]", "valid CAN frames at a share of the bus (0.5)", 2,
+    gw_sim_command_babble, NULL },
+  { "stall", "PORT|all FRAMES|wait|off", "fall silent in ISO-TP after so many frames, or put off for ever", 2,
+    gw_sim_command_stall, NULL },
+  { "liar", "PORT|all on|off", "answer whatever an LSS master says", 2, gw_sim_command_liar, NULL },
+  { "number", "PORT|all N", "take that node number without being asked", 2, gw_sim_command_number, NULL },
+  { "bus-off", "PORT|all", "as if its CAN controller's error counter overflowed", 1, gw_sim_command_bus_off,
+    NULL },
   { "quit", "", "end the simulator", 0, NULL, do_quit },
 };
 

@@ -3,6 +3,7 @@
 
 /* The simulator's inside, for its commands. */
 
+#include "gw-sim-can-adapter.h"
 #include "gw-sim-tty.h"
 #include "gw-sim.h"
 
@@ -12,6 +13,10 @@ struct GwSim
   char *folder, *seed, *manufacturer, *model, *firmware;
   char **devices; /* may be NULL */
   gboolean slots;
+  GwSimCanBus *can;         /* NULL: there is none */
+  GwSimCanAdapter *adapter; /* NULL: it is a network interface */
+  guint can_left;           /* endpoints still to come to it; G_MAXUINT: all */
+  guint can_vendor;
   double rate; /* what `start` gives back */
   guint sign_delay_ms;
   GwSimPufModel puf_model;

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "gw-sim-can-node.h"
+#include "gw-sim-can-wire.h"
 #include "gw-sim-private.h"
 
 /* A number from the simulator's seed and a purpose, the same in every run. */
@@ -104,9 +106,22 @@ new_serial_port (GwSim *self, guint index)
 
 /* The wire of the next endpoint of `populate`, or of one that comes later. */
 static GwSimWire
-next_wire (const GwSim *self)
+next_wire (GwSim *self)
 {
-  return GW_SIM_WIRE_SERIAL;
+  if (self->can_left == 0)
+    return GW_SIM_WIRE_SERIAL;
+  if (self->can_left != G_MAXUINT)
+    self->can_left--;
+  return GW_SIM_WIRE_CAN;
+}
+
+static GwSimPort *
+new_can_node (GwSim *self, guint index)
+{
+  g_autofree char *name = g_strdup_printf ("can/%u", index);
+
+  return gw_sim_can_node_new (self->loop, self->can, self->can_vendor, name,
+                              derive_seed (self, "node", index));
 }
 
 static GwSimPort *
@@ -115,6 +130,7 @@ new_port (GwSim *self, GwSimWire wire, guint index)
   switch (wire)
     {
     case GW_SIM_WIRE_CAN:
+      return new_can_node (self, index);
     case GW_SIM_WIRE_PAIR:
     case GW_SIM_WIRE_SERIAL:
       break;
@@ -232,9 +248,24 @@ on_check (gpointer data)
 {
   GwSim *self = data;
 
+  if (self->adapter)
+    gw_sim_can_adapter_check (self->adapter);
   for (guint i = 0; i < self->ports->len; i++)
     gw_sim_port_check (self->ports->pdata[i]);
   gw_timer_arm (&self->check_timer, GW_SIM_PORT_CHECK_USEC);
+}
+
+static gboolean
+make_can (GwSim *self, const GwSimOptions *options, GError **error)
+{
+  g_autofree char *link = g_build_filename (self->folder, GW_SIM_CAN_LINK, NULL);
+
+  self->can_left = options->can.n_endpoints;
+  self->can_vendor = options->can.vendor;
+  self->can = gw_sim_can_wire_new (self->loop, options->can.bit_rate, options->can.data_rate,
+                                   options->can.unpaced, derive_seed (self, "can", 0));
+  self->adapter = gw_sim_can_adapter_new (self->loop, self->can, link);
+  return gw_sim_can_adapter_plug (self->adapter, error);
 }
 
 static gboolean
@@ -287,6 +318,8 @@ gw_sim_new (GwLoop *loop, const GwSimOptions *options, GError **error)
                    g_strerror (errsv));
       return NULL;
     }
+  if (options->can.what && !make_can (self, options, error))
+    return NULL;
   if (!populate (self, options, error))
     return NULL;
   gw_timer_arm (&self->check_timer, 0);
@@ -298,6 +331,8 @@ gw_sim_free (GwSim *self)
 {
   gw_timer_disarm (&self->check_timer);
   g_ptr_array_unref (self->ports);
+  g_clear_pointer (&self->adapter, gw_sim_can_adapter_free);
+  g_clear_pointer (&self->can, gw_sim_can_bus_free);
   g_ptr_array_unref (self->endpoints);
   g_ptr_array_unref (self->readouts);
   g_strfreev (self->devices);

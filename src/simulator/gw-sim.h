@@ -12,13 +12,24 @@ typedef struct GwSim GwSim;
 /* Most ports a simulator has, those of clones and foreign endpoints included. */
 #define GW_SIM_PORTS_MAX 4096
 
+#define GW_SIM_CAN_SLCAN "slcan"
+#define GW_SIM_CAN_LINK "ttyCAN0" /* the adapter's, in `folder` */
+
 /* Strings are borrowed until gw_sim_new() returns. */
 typedef struct
 {
   guint n_endpoints, n_foreign;
   const char *const
-      *devices;       /* serial devices for the first ports, instead of pseudo-terminals; NULL: none */
-  gboolean slots;     /* datagram sockets slot-0 and so on instead of pseudo-terminals */
+      *devices;   /* serial devices for the first ports, instead of pseudo-terminals; NULL: none */
+  gboolean slots; /* datagram sockets slot-0 and so on instead of pseudo-terminals */
+  struct
+  {
+    const char *what; /* GW_SIM_CAN_SLCAN, or a network interface; NULL: no bus */
+    guint32 bit_rate, data_rate;
+    guint n_endpoints; /* the first ones; G_MAXUINT: all, later ones too */
+    guint vendor;      /* of the nodes' identity objects */
+    gboolean unpaced;  /* frames take no time */
+  } can;
   const char *folder; /* for the links, chips.csv and state/ */
   const char *seed;   /* any text */
   const char *sram;   /* folder of real readouts; NULL: the model */

@@ -208,14 +208,19 @@ class Simulator(unittest.TestCase):
         names = {"/tmp/bench.sock": lab.path("bench.sock"), "/tmp/bench": lab.path("bench")}
         sim = shell.start("bench", "gangway-sim --endpoints 8 --dir /tmp/bench --control /tmp/bench.sock", names)
         wait("the chips", lambda: os.path.exists(lab.path("bench", "chips.csv")) and os.path.exists(lab.path("bench.sock")), 30)
+        # The same chips once more, on a CAN bus.
+        names = {"/tmp/bench.sock": lab.path("can.sock"), "/tmp/bench": lab.path("bench-can")}
+        can = shell.start("can", "gangway-sim --endpoints 8 --dir /tmp/bench --can slcan --can-rate 500000 --control /tmp/bench.sock",
+                          names)
+        wait("the bus", lambda: os.path.exists(lab.path("bench-can", "chips.csv")) and os.path.exists(lab.path("can.sock")), 30)
         with open(os.path.join(SOURCE, "doc", "simulator.md"), encoding="utf-8") as f:
             text = f.read()
-        for name in re.findall(r"`/tmp/(bench/[\w.]+)`", text):
-            self.assertTrue(os.path.lexists(lab.path(name)), name)
+        for name in re.findall(r"`/tmp/bench/([\w.]+)`", text):
+            self.assertTrue(any(os.path.lexists(lab.path(folder, name)) for folder in ("bench", "bench-can")), name)
         answer = shell.run("gangway-sim --ctl /tmp/bench.sock COMMAND..",
                            {"/tmp/bench.sock": lab.path("bench.sock"), "COMMAND..": "status 3"})
         self.assertIn('"ok":true', answer)
-        self.assertEqual(sim.stop(signal.SIGINT), 0)
+        self.assertEqual((sim.stop(signal.SIGINT), can.stop(signal.SIGINT)), (0, 0))
 
 
 class Plugin(unittest.TestCase):

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What the files of commands share. */
+
+#include "gw-sim-private.h"
+
+typedef struct
+{
+  GwSim *sim;
+  char **args; /* what follows the command's name */
+  guint n_args;
+  json_t *answer; /* an object, to add to */
+} GwSimCall;
+
+/* What a command does to one port; `endpoint` is NULL on an empty one. */
+typedef gboolean (*GwSimPortAction) (GwSimCall *call,
+                                     GwSimPort *port,
+                                     GwSimEndpoint *endpoint,
+                                     GError **error);
+
+/* Always FALSE. */
+gboolean gw_sim_call_refuse (GError **error, const char *format, ...) G_GNUC_PRINTF (2, 3);
+gboolean gw_sim_call_number (const char *text, double min, double max, double *value, GError **error);
+
+/* gw-sim-command-can.c */
+gboolean gw_sim_command_can (GwSimCall *call, GError **error);
+gboolean gw_sim_command_babble (GwSimCall *call, GwSimPort *port, GwSimEndpoint *endpoint, GError **error);
+gboolean gw_sim_command_stall (GwSimCall *call, GwSimPort *port, GwSimEndpoint *endpoint, GError **error);
+gboolean gw_sim_command_liar (GwSimCall *call, GwSimPort *port, GwSimEndpoint *endpoint, GError **error);
+gboolean gw_sim_command_number (GwSimCall *call, GwSimPort *port, GwSimEndpoint *endpoint, GError **error);
+gboolean gw_sim_command_bus_off (GwSimCall *call, GwSimPort *port, GwSimEndpoint *endpoint, GError **error);
