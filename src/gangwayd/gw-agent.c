@@ -603,7 +603,7 @@ gw_agent_new (GDBusConnection *connection, const GwAgentOptions *options, GError
   self->services.loop = gw_loop_new (NULL, self->clock);
   self->services.connection = g_object_ref (connection);
   gw_turnstile_install (connection);
-  self->services.objects = g_dbus_object_manager_server_new (GW_OBJECT_ROOT);
+  self->services.objects = gw_objects_new (GW_OBJECT_ROOT);
   gw_timer_init (&self->figures, self->services.loop, show_figures, self);
   gw_timer_init (&self->renewal, self->services.loop, renew_identity, self);
   gw_step_init (&self->recount, self->services.loop, recount, self);
@@ -628,7 +628,8 @@ gw_agent_new (GDBusConnection *connection, const GwAgentOptions *options, GError
   recount (self);
   show_figures (self);
   renew_identity (self);
-  g_dbus_object_manager_server_set_connection (self->services.objects, connection);
+  if (!gw_objects_open (self->services.objects, connection, error))
+    return NULL;
   return g_steal_pointer (&self);
 }
 
@@ -686,7 +687,7 @@ void
 gw_agent_free (GwAgent *self)
 {
   if (self->services.objects != NULL)
-    g_dbus_object_manager_server_set_connection (self->services.objects, NULL);
+    gw_objects_close (self->services.objects);
   g_hash_table_unref (self->attachments);
   g_hash_table_unref (self->endpoints);
   g_clear_pointer (&self->inventory_service, gw_inventory_service_free);

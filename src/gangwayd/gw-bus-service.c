@@ -23,7 +23,7 @@ typedef struct
 
 struct _GwBusService
 {
-  GDBusObjectManagerServer *manager; /* NULL once withdrawn */
+  GwObjects *manager; /* NULL once withdrawn */
   GwDBusBus *skeleton;
   char *name;
   char *path;
@@ -229,7 +229,7 @@ on_scan (GwDBusBus *skeleton, GDBusMethodInvocation *invocation, GwBusService *s
 
 GwBusService *
 gw_bus_service_new (GwLoop *loop,
-                    GDBusObjectManagerServer *manager,
+                    GwObjects *manager,
                     GwBouncer *bouncer,
                     const char *path,
                     const GwBusInfo *info,
@@ -255,7 +255,7 @@ gw_bus_service_new (GwLoop *loop,
   gw_bouncer_guard (bouncer, G_DBUS_INTERFACE_SKELETON (self->skeleton));
   g_signal_connect (self->skeleton, "handle-scan", G_CALLBACK (on_scan), self);
   gw_dbus_object_skeleton_set_bus (object, self->skeleton);
-  g_dbus_object_manager_server_export (manager, G_DBUS_OBJECT_SKELETON (object));
+  gw_objects_add (manager, G_DBUS_OBJECT_SKELETON (object));
   return self;
 }
 
@@ -266,7 +266,7 @@ gw_bus_service_withdraw (GwBusService *self)
   if (self->manager == NULL)
     return;
   g_signal_handlers_disconnect_by_data (self->skeleton, self);
-  g_dbus_object_manager_server_unexport (self->manager, self->path);
+  gw_objects_remove (self->manager, self->path);
   g_clear_object (&self->manager);
 }
 

@@ -7,6 +7,7 @@
 #include "gw-busmsg-codec.h"
 #include "gw-loop.h"
 #include "gw-node.h"
+#include "gw-objects.h"
 
 G_BEGIN_DECLS
 
@@ -31,7 +32,7 @@ typedef gboolean (*GwBusServiceScan) (gpointer data);
 
 /* Exports the object at @path. */
 GwBusService *gw_bus_service_new (GwLoop *loop,
-                                  GDBusObjectManagerServer *manager,
+                                  GwObjects *manager,
                                   GwBouncer *bouncer,
                                   const char *path,
                                   const GwBusInfo *info,

@@ -359,7 +359,7 @@ on_scan (gpointer data)
 
 GwBus *
 gw_bus_new (GwLoop *loop,
-            GDBusObjectManagerServer *manager,
+            GwObjects *manager,
             GwBouncer *bouncer,
             GwChannelIdentity *identity,
             const char *path,

@@ -7,6 +7,7 @@
 #include "gw-bus-service.h"
 #include "gw-busmsg-codec.h"
 #include "gw-node.h"
+#include "gw-objects.h"
 
 G_BEGIN_DECLS
 
@@ -50,7 +51,7 @@ gboolean gw_bus_name_is_valid (const char *name);
 
 /* Exports the object at @path and takes @fd, the agent's end of the socket. Strings are copied. */
 GwBus *gw_bus_new (GwLoop *loop,
-                   GDBusObjectManagerServer *manager,
+                   GwObjects *manager,
                    GwBouncer *bouncer,
                    GwChannelIdentity *identity,
                    const char *path,

@@ -485,15 +485,13 @@ connect_methods (GwEndpointService *self)
 static char *
 choose_path (GwEndpointService *self)
 {
-  GDBusObjectManager *manager = G_DBUS_OBJECT_MANAGER (self->services->objects);
   const char *id = gw_endpoint_get_id (self->endpoint);
 
   for (int digits = PATH_DIGITS;; digits++)
     {
       g_autofree char *path = g_strdup_printf (GW_ENDPOINT_PATH_PREFIX "%.*s", digits, id);
-      g_autoptr (GDBusObject) other = g_dbus_object_manager_get_object (manager, path);
 
-      if (other == NULL || digits >= (int) GW_KEY_ID_TEXT_LEN)
+      if (!gw_objects_has (self->services->objects, path) || digits >= (int) GW_KEY_ID_TEXT_LEN)
         return g_steal_pointer (&path);
     }
 }
@@ -520,7 +518,7 @@ gw_endpoint_service_new (GwRoster *roster, GwEndpoint *endpoint, void (*changed)
   gw_dbus_object_skeleton_set_endpoint (self->object, self->skeleton);
   self->points = gw_points_service_new (endpoint, self->object);
   self->commands = gw_commands_new (endpoint, gw_points_service_get_points (self->points));
-  g_dbus_object_manager_server_export (self->services->objects, G_DBUS_OBJECT_SKELETON (self->object));
+  gw_objects_add (self->services->objects, G_DBUS_OBJECT_SKELETON (self->object));
   gw_endpoint_set_listener (endpoint, &listener, self);
   return self;
 }
@@ -541,7 +539,7 @@ gw_endpoint_service_free (GwEndpointService *self)
   gw_commands_free (self->commands);
   gw_points_service_free (self->points);
   g_signal_handlers_disconnect_by_data (self->skeleton, self);
-  g_dbus_object_manager_server_unexport (self->services->objects, self->path);
+  gw_objects_remove (self->services->objects, self->path);
   g_clear_object (&self->object);
   g_clear_object (&self->skeleton);
   g_free (self->path);

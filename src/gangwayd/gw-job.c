@@ -15,7 +15,7 @@
 struct _GwJob
 {
   GObject parent_instance;
-  GDBusObjectManagerServer *manager;
+  GwObjects *manager;
   GwDBusJob *skeleton;
   GCancellable *cancellable;
   char *path;
@@ -41,7 +41,7 @@ gw_job_dispose (GObject *object)
   g_queue_remove (&ended, self);
   if (self->path != NULL && self->manager != NULL)
     {
-      g_dbus_object_manager_server_unexport (self->manager, self->path);
+      gw_objects_remove (self->manager, self->path);
       job_count--;
     }
   g_clear_object (&self->manager);
@@ -122,7 +122,7 @@ make_room (GError **error)
 }
 
 GwJob *
-gw_job_start (GDBusObjectManagerServer *manager,
+gw_job_start (GwObjects *manager,
               GwBouncer *bouncer,
               const char *kind,
               const char *object,
@@ -138,7 +138,7 @@ gw_job_start (GDBusObjectManagerServer *manager,
   self = g_object_new (GW_TYPE_JOB, NULL);
   self->running = TRUE;
   self->manager = g_object_ref (manager);
-  self->path = g_strdup_printf ("%s/job/%u", g_dbus_object_manager_get_object_path (G_DBUS_OBJECT_MANAGER (manager)), ++job_serial);
+  self->path = g_strdup_printf ("%s/job/%u", gw_objects_get_path (manager), ++job_serial);
   self->skeleton = gw_dbus_job_skeleton_new ();
   g_object_set (self->skeleton, "kind", kind, "objects", objects, "state", "running", "progress", 0.0, "stage", "starting",
                 "started-at", (guint64) (g_get_real_time () / G_USEC_PER_SEC), "error", g_variant_new ("(ss)", "", ""), "result",
@@ -148,7 +148,7 @@ gw_job_start (GDBusObjectManagerServer *manager,
   g_signal_connect_object (self->skeleton, "handle-cancel", G_CALLBACK (on_cancel), self, 0);
   exported = gw_dbus_object_skeleton_new (self->path);
   gw_dbus_object_skeleton_set_job (exported, self->skeleton);
-  g_dbus_object_manager_server_export (manager, G_DBUS_OBJECT_SKELETON (exported));
+  gw_objects_add (manager, G_DBUS_OBJECT_SKELETON (exported));
   job_count++;
   return g_object_ref (self);
 }

@@ -4,6 +4,7 @@
 #include <gio/gio.h>
 
 #include "gw-bouncer.h"
+#include "gw-objects.h"
 
 G_BEGIN_DECLS
 
@@ -22,7 +23,7 @@ G_DECLARE_FINAL_TYPE (GwJob, gw_job, GW, JOB, GObject)
  * starts it; its caller may cancel the job, as may whoever may make that call. Returns a reference for the worker, who must end the
  * job before giving it back; NULL with GW_ERROR_LIMIT when there are too many.
  */
-GwJob *gw_job_start (GDBusObjectManagerServer *manager,
+GwJob *gw_job_start (GwObjects *manager,
                      GwBouncer *bouncer,
                      const char *kind,
                      const char *object,

@@ -62,7 +62,7 @@ add (GwPolicyService *self, const GwPolicy *policy)
   gw_bouncer_guard (self->services->bouncer, G_DBUS_INTERFACE_SKELETON (skeleton));
   g_signal_connect (skeleton, "handle-check", G_CALLBACK (on_check), self);
   gw_dbus_object_skeleton_set_policy (object, skeleton);
-  g_dbus_object_manager_server_export (self->services->objects, G_DBUS_OBJECT_SKELETON (object));
+  gw_objects_add (self->services->objects, G_DBUS_OBJECT_SKELETON (object));
   g_hash_table_insert (self->skeletons, g_strdup (policy->name), skeleton);
 }
 
@@ -82,7 +82,7 @@ gw_policy_service_reload (GwPolicyService *self)
       if (gw_policy_set_lookup (self->services->policies, name) != NULL)
         continue;
       g_signal_handlers_disconnect_by_data (skeleton, self);
-      g_dbus_object_manager_server_unexport (self->services->objects, path);
+      gw_objects_remove (self->services->objects, path);
       g_hash_table_iter_remove (&iter);
     }
   for (guint i = 0; i < policies->len; i++)

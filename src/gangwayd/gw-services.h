@@ -11,6 +11,7 @@
 #include "gw-inventory.h"
 #include "gw-issuer.h"
 #include "gw-loop.h"
+#include "gw-objects.h"
 #include "gw-policy.h"
 #include "gw-spool.h"
 #include "gw-uplink.h"
@@ -36,7 +37,7 @@ typedef struct
   GwChannelIdentity *identity;
   GwUplinkHub *hub;
   GDBusConnection *connection;
-  GDBusObjectManagerServer *objects;
+  GwObjects *objects;
   GwBouncer *bouncer;
 } GwServices;
 

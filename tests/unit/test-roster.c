@@ -319,7 +319,7 @@ rig_new (void)
   self->owner = lab_new (99);
   self->clock = gw_clock_new_mock (1000 * G_USEC_PER_SEC, G_GINT64_CONSTANT (1800000000) * G_USEC_PER_SEC);
   services->loop = gw_loop_new (NULL, self->clock);
-  services->objects = g_dbus_object_manager_server_new (GW_OBJECT_ROOT);
+  services->objects = gw_objects_new (GW_OBJECT_ROOT);
   services->bouncer = g_object_new (GW_TYPE_BOUNCER, NULL);
   services->identity = gw_channel_identity_new (self->owner->credentials, &error);
   services->db = gw_db_open (self->folder, NULL, &error);
