@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "gw-sim-can-node.h"
+#include "gw-sim-can-socket.h"
 #include "gw-sim-can-wire.h"
 #include "gw-sim-private.h"
 
@@ -262,6 +263,12 @@ make_can (GwSim *self, const GwSimOptions *options, GError **error)
 
   self->can_left = options->can.n_endpoints;
   self->can_vendor = options->can.vendor;
+  if (!g_str_equal (options->can.what, GW_SIM_CAN_SLCAN))
+    {
+      self->can = gw_sim_can_socket_new (self->loop, options->can.what, options->can.bit_rate,
+                                         options->can.data_rate, error);
+      return self->can != NULL;
+    }
   self->can = gw_sim_can_wire_new (self->loop, options->can.bit_rate, options->can.data_rate,
                                    options->can.unpaced, derive_seed (self, "can", 0));
   self->adapter = gw_sim_can_adapter_new (self->loop, self->can, link);
