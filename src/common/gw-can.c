@@ -3,7 +3,8 @@
 
 #define DLC_MAX 15
 
-/* The parts of a frame that never carry stuff bits: acknowledgement slot and delimiter, end of frame, intermission. */
+/* The parts of a frame that never carry stuff bits: acknowledgement slot and delimiter, end of frame,
+ * intermission. */
 #define TAIL_BITS (2u + 7u + 3u)
 #define CRC_DELIMITER_BITS 1u
 /* FD: a fixed stuff bit before the stuff count (4 bits) and after every fourth bit from there. */
@@ -51,8 +52,8 @@ gw_can_fd_len (size_t len)
   return len_of_dlc[gw_can_dlc_of_len (len < GW_CAN_LEN_MAX ? (uint8_t)len : GW_CAN_LEN_MAX)];
 }
 
-/* What a transmitter's bit stuffing and checksum see. A stuff bit is counted when the bit after it is put, for at the end
- * of an FD frame's data a fixed stuff bit takes its place. */
+/* What a transmitter's bit stuffing and checksum see. A stuff bit is counted when the bit after it is put,
+ * for at the end of an FD frame's data a fixed stuff bit takes its place. */
 typedef struct
 {
   uint32_t bits; /* stuff bits among them */
@@ -136,14 +137,15 @@ fd_bits (const GwCanFrame *frame)
 
   put_arbitration (&wire, frame);
   if (!frame->extended)
-    put_bit (&wire, 0); /* IDE */
+    put_bit (&wire, 0);   /* IDE */
   put_bits (&wire, 2, 2); /* FDF, res */
   put_bit (&wire, frame->brs);
   before = wire.bits;
   put_bit (&wire, 0); /* ESI: the sender is error active */
   put_bits (&wire, gw_can_dlc_of_len (frame->len), 4);
   put_data (&wire, frame);
-  rest = wire.bits - before + (frame->len <= FD_CRC17_LEN_MAX ? FD_CRC17_BITS : FD_CRC21_BITS) + CRC_DELIMITER_BITS;
+  rest = wire.bits - before + (frame->len <= FD_CRC17_LEN_MAX ? FD_CRC17_BITS : FD_CRC21_BITS)
+         + CRC_DELIMITER_BITS;
   if (frame->brs)
     return (GwCanBits){ .nominal = before + TAIL_BITS, .data = rest };
   return (GwCanBits){ .nominal = before + TAIL_BITS + rest };
@@ -171,8 +173,8 @@ gw_can_frame_nsec (const GwCanFrame *frame, uint32_t bit_rate, uint32_t data_rat
   return gw_can_bits_nsec (gw_can_frame_bits (frame), bit_rate, data_rate);
 }
 
-/* The arbitration field as it goes over the wire, the first bit highest: 11 bits of id, RTR or SRR, IDE, 18 more, RTR.
- * Where a base frame has ended, all bits are dominant. The lowest number wins. */
+/* The arbitration field as it goes over the wire, the first bit highest: 11 bits of id, RTR or SRR, IDE, 18
+ * more, RTR. Where a base frame has ended, all bits are dominant. The lowest number wins. */
 static uint32_t
 arbitration_field (const GwCanFrame *frame)
 {

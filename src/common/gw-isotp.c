@@ -382,7 +382,8 @@ take_flow (GwIsotp *self, const GwIsotpPdu *pdu, int64_t now)
     }
 }
 
-/* Whether the frame is ours, well formed, and expected; @len: what of a consecutive frame is the message's. */
+/* Whether the frame is ours, well formed, and expected; @len: what of a consecutive frame is the message's.
+ */
 static bool
 is_expected (const GwIsotp *self, const GwCanFrame *frame, GwIsotpPdu *pdu, size_t *len)
 {
@@ -442,9 +443,9 @@ put (GwIsotp *self, uint8_t kind, const GwIsotpPdu *pdu, GwCanFrame *frame)
 static void
 pull_flow (GwIsotp *self, int64_t now, GwCanFrame *frame)
 {
-  static const uint8_t statuses[] = { [FLOW_CLEAR] = GW_ISOTP_CLEAR_TO_SEND,
-                                      [FLOW_WAIT] = GW_ISOTP_WAIT,
-                                      [FLOW_OVERFLOW] = GW_ISOTP_OVERFLOW };
+  static const uint8_t statuses[] = {
+    [FLOW_CLEAR] = GW_ISOTP_CLEAR_TO_SEND, [FLOW_WAIT] = GW_ISOTP_WAIT, [FLOW_OVERFLOW] = GW_ISOTP_OVERFLOW
+  };
   GwIsotpPdu pdu = { .kind = GW_ISOTP_FLOW,
                      .status = statuses[self->rx_flow],
                      .block_size = self->config.block_size,

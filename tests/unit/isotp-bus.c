@@ -40,7 +40,8 @@ isotp_bus_send (IsotpBus *bus, guint from, GByteArray *message)
   IsotpBusNode *node = &bus->node[from];
 
   g_assert_null (node->sending);
-  g_assert_cmpint (gw_isotp_send (&node->isotp, (GwBytes){ message->data, message->len }, bus->now / USEC), ==, GW_OK);
+  g_assert_cmpint (gw_isotp_send (&node->isotp, (GwBytes){ message->data, message->len }, bus->now / USEC),
+                   ==, GW_OK);
   node->sending = message;
 }
 
@@ -116,9 +117,8 @@ isotp_bus_step (IsotpBus *bus)
       due = MIN (due, gw_isotp_due (&node->isotp));
     }
   if (bus->node[0].waits || bus->node[1].waits)
-    carry (bus,
-           !bus->node[0].waits
-               || (bus->node[1].waits && gw_can_frame_wins (&bus->node[1].frame, &bus->node[0].frame)));
+    carry (bus, !bus->node[0].waits
+                    || (bus->node[1].waits && gw_can_frame_wins (&bus->node[1].frame, &bus->node[0].frame)));
   else if (due == G_MAXINT64)
     return FALSE;
   else

@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * Two ISO-TP machines on a CAN bus of the imagination: one frame at a time, by arbitration, each taking the time it would on
- * the wire; time stands in `now` (nanoseconds) and jumps from one thing to happen to the next. Used by the unit test and by
- * the benchmark.
+ * Two ISO-TP machines on a CAN bus of the imagination: one frame at a time, by arbitration, each taking the
+ * time it would on the wire; time stands in `now` (nanoseconds) and jumps from one thing to happen to the
+ * next. Used by the unit test and by the benchmark.
  */
 
 #include <glib.h>
@@ -15,10 +15,10 @@ typedef struct
 {
   GwIsotp isotp;
   guint8 *buffer;
-  GByteArray *sending;   /* the message that is being sent */
-  GQueue delivered;      /* GBytes: what came */
+  GByteArray *sending; /* the message that is being sent */
+  GQueue delivered;    /* GBytes: what came */
   guint sent, failed_out, failed_in;
-  GwCanFrame frame;      /* pulled, waits for the bus */
+  GwCanFrame frame; /* pulled, waits for the bus */
   gboolean waits;
 } IsotpBusNode;
 
@@ -26,12 +26,12 @@ typedef struct
 {
   IsotpBusNode node[2];
   guint32 bit_rate, data_rate;
-  gint64 now;            /* nanoseconds */
-  gint64 busy;           /* nanoseconds that frames were on the wire */
+  gint64 now;  /* nanoseconds */
+  gint64 busy; /* nanoseconds that frames were on the wire */
   guint64 frames;
-  GwCanBits bits;        /* of all frames that went */
+  GwCanBits bits; /* of all frames that went */
   GRand *rand;
-  gdouble loss;          /* of frames that are acknowledged, yet do not reach the other's machine */
+  gdouble loss; /* of frames that are acknowledged, yet do not reach the other's machine */
 } IsotpBus;
 
 IsotpBus *isotp_bus_new (const GwIsotpConfig *a, const GwIsotpConfig *b, gsize rx_size, guint32 seed);

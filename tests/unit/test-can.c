@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What a CAN frame is and what it costs: fields and lengths, bits on the wire and arbitration against the vectors of another
- * model (can-vectors.py), times. */
+/* What a CAN frame is and what it costs: fields and lengths, bits on the wire and arbitration against the
+ * vectors of another model (can-vectors.py), times. */
 #include <glib.h>
 #include <jansson.h>
 
@@ -32,20 +32,20 @@ test_bits (void)
   json_t *v;
 
   json_array_foreach (json_object_get (vectors, "frames"), i, v)
-    {
-      GwCanFrame frame = frame_from (v);
-      GwCanBits bits = gw_can_frame_bits (&frame);
-      json_int_t nominal = json_integer_value (json_object_get (v, "nominal"));
-      json_int_t data = json_integer_value (json_object_get (v, "data"));
+  {
+    GwCanFrame frame = frame_from (v);
+    GwCanBits bits = gw_can_frame_bits (&frame);
+    json_int_t nominal = json_integer_value (json_object_get (v, "nominal"));
+    json_int_t data = json_integer_value (json_object_get (v, "data"));
 
-      if (bits.nominal != nominal || bits.data != data)
-        {
-          g_autofree char *text = json_dumps (v, JSON_COMPACT);
+    if (bits.nominal != nominal || bits.data != data)
+      {
+        g_autofree char *text = json_dumps (v, JSON_COMPACT);
 
-          g_test_message ("%s: %u nominal, %u data", text, bits.nominal, bits.data);
-          g_test_fail ();
-        }
-    }
+        g_test_message ("%s: %u nominal, %u data", text, bits.nominal, bits.data);
+        g_test_fail ();
+      }
+  }
   g_assert_cmpuint (i, >, 300);
 }
 
@@ -56,14 +56,16 @@ test_arbitration (void)
   json_t *v;
 
   json_array_foreach (json_object_get (vectors, "duels"), i, v)
-    {
-      GwCanFrame a = frame_from (json_object_get (v, "a"));
-      GwCanFrame b = frame_from (json_object_get (v, "b"));
-      const json_t *winner = json_object_get (v, "winner");
+  {
+    GwCanFrame a = frame_from (json_object_get (v, "a"));
+    GwCanFrame b = frame_from (json_object_get (v, "b"));
+    const json_t *winner = json_object_get (v, "winner");
 
-      g_assert_cmpint (gw_can_frame_wins (&a, &b), ==, json_is_integer (winner) && json_integer_value (winner) == 0);
-      g_assert_cmpint (gw_can_frame_wins (&b, &a), ==, json_is_integer (winner) && json_integer_value (winner) == 1);
-    }
+    g_assert_cmpint (gw_can_frame_wins (&a, &b), ==,
+                     json_is_integer (winner) && json_integer_value (winner) == 0);
+    g_assert_cmpint (gw_can_frame_wins (&b, &a), ==,
+                     json_is_integer (winner) && json_integer_value (winner) == 1);
+  }
   g_assert_cmpuint (i, >, 300);
 }
 
@@ -122,7 +124,8 @@ test_lengths (void)
 static void
 test_nsec (void)
 {
-  GwCanFrame classic = { .id = 0x18DA01F1, .extended = true, .len = 8, .data = { 0x21, 1, 2, 3, 4, 5, 6, 7 } };
+  GwCanFrame classic
+      = { .id = 0x18DA01F1, .extended = true, .len = 8, .data = { 0x21, 1, 2, 3, 4, 5, 6, 7 } };
   GwCanFrame fd = { .id = 0x18DA01F1, .extended = true, .fd = true, .len = 64 };
   GwCanBits bits = gw_can_frame_bits (&classic);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Two ISO-TP machines against each other: any length, both directions at once, any configuration, with and without loss.
- * What comes is what was sent, in order; without loss all of it comes. */
+/* Two ISO-TP machines against each other: any length, both directions at once, any configuration, with and
+ * without loss. What comes is what was sent, in order; without loss all of it comes. */
 #include <string.h>
 
 #include "isotp-bus.h"
@@ -90,7 +90,8 @@ converse (IsotpBus *bus, guint32 max_len)
         }
       more = isotp_bus_step (bus);
     }
-  while (more || left[0] > 0 || left[1] > 0 || bus->node[0].delivered.length + bus->node[1].delivered.length > 0);
+  while (more || left[0] > 0 || left[1] > 0
+         || bus->node[0].delivered.length + bus->node[1].delivered.length > 0);
 
   for (guint i = 0; i < 2; i++)
     {
@@ -170,8 +171,9 @@ test_long (void)
 int
 main (int argc, char **argv)
 {
-  static const Case classic = { { FALSE, FALSE }, 0 }, fd = { { TRUE, TRUE }, 0 }, mixed = { { TRUE, FALSE }, 0 },
-                    lossy = { { FALSE, FALSE }, 0.005 }, lossy_fd = { { TRUE, TRUE }, 0.02 };
+  static const Case classic = { { FALSE, FALSE }, 0 }, fd = { { TRUE, TRUE }, 0 },
+                    mixed = { { TRUE, FALSE }, 0 }, lossy = { { FALSE, FALSE }, 0.005 },
+                    lossy_fd = { { TRUE, TRUE }, 0.02 };
 
   g_test_init (&argc, &argv, NULL);
   g_test_add_data_func ("/isotp-pair/classic", &classic, test_converse);
