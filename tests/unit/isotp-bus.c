@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <string.h>
+
 #include "isotp-bus.h"
 
 #define USEC G_GINT64_CONSTANT (1000)
@@ -73,35 +75,51 @@ on_event (IsotpBusNode *node, GwIsotpEvent event)
   g_clear_pointer (&node->sending, g_byte_array_unref);
 }
 
-/* The winner's frame goes over the bus. */
+/* The winner's oldest frame goes over the bus. */
 static void
 carry (IsotpBus *bus, guint from)
 {
   IsotpBusNode *node = &bus->node[from], *other = &bus->node[!from];
-  gint64 nsec = (gint64)gw_can_frame_nsec (&node->frame, bus->bit_rate, bus->data_rate);
-  GwCanBits bits = gw_can_frame_bits (&node->frame);
+  GwCanFrame frame = node->queue[0];
+  GwCanBits bits = gw_can_frame_bits (&frame);
+  gint64 nsec = (gint64)gw_can_frame_nsec (&frame, bus->bit_rate, bus->data_rate);
+  gboolean heard_first
+      = g_rand_boolean (bus->rand); /* by the other, before the sender knows that it went out */
 
-  g_assert_true (gw_can_frame_is_valid (&node->frame));
-  node->waits = FALSE;
+  g_assert_true (gw_can_frame_is_valid (&frame));
+  memmove (node->queue, node->queue + 1, --node->waiting * sizeof frame);
   bus->now += nsec;
   bus->busy += nsec;
   bus->frames++;
   bus->bits.nominal += bits.nominal;
   bus->bits.data += bits.data;
-  /* the other may hear it before the sender knows that it went out */
-  if (g_rand_boolean (bus->rand))
+  if (!heard_first)
     on_event (node, gw_isotp_confirm (&node->isotp, bus->now / USEC));
-  else
-    node = NULL;
   if (bus->loss == 0 || g_rand_double (bus->rand) >= bus->loss)
-    on_event (other, gw_isotp_take (&other->isotp, &bus->node[from].frame, bus->now / USEC));
-  if (node == NULL)
-    on_event (&bus->node[from], gw_isotp_confirm (&bus->node[from].isotp, bus->now / USEC));
+    on_event (other, gw_isotp_take (&other->isotp, &frame, bus->now / USEC));
+  if (heard_first)
+    on_event (node, gw_isotp_confirm (&node->isotp, bus->now / USEC));
+}
+
+static void
+fill (IsotpBus *bus, IsotpBusNode *node)
+{
+  while (gw_isotp_pull (&node->isotp, bus->now / USEC, &node->queue[node->waiting]))
+    {
+      node->waiting++;
+      if (bus->refusal > 0 && g_rand_double (bus->rand) < bus->refusal)
+        for (guint n = (guint)g_rand_int_range (bus->rand, 1, (gint)node->waiting + 1); n > 0; n--)
+          {
+            gw_isotp_unpull (&node->isotp);
+            node->waiting--;
+          }
+    }
 }
 
 gboolean
 isotp_bus_step (IsotpBus *bus)
 {
+  IsotpBusNode *a = &bus->node[0], *b = &bus->node[1];
   gint64 due = G_MAXINT64;
   GwIsotpEvent event;
 
@@ -112,16 +130,14 @@ isotp_bus_step (IsotpBus *bus)
       while ((event = gw_isotp_tick (&node->isotp, bus->now / USEC)) != GW_ISOTP_NOTHING)
         on_event (node, event);
       g_assert_cmpint (gw_isotp_due (&node->isotp), >, bus->now / USEC);
-      if (!node->waits)
-        node->waits = gw_isotp_pull (&node->isotp, bus->now / USEC, &node->frame);
+      fill (bus, node);
       due = MIN (due, gw_isotp_due (&node->isotp));
     }
-  if (bus->node[0].waits || bus->node[1].waits)
-    carry (bus, !bus->node[0].waits
-                    || (bus->node[1].waits && gw_can_frame_wins (&bus->node[1].frame, &bus->node[0].frame)));
-  else if (due == G_MAXINT64)
-    return FALSE;
-  else
+  if (a->waiting > 0 || b->waiting > 0)
+    carry (bus, a->waiting == 0 || (b->waiting > 0 && gw_can_frame_wins (&b->queue[0], &a->queue[0])));
+  else if (due < G_MAXINT64)
     bus->now = MAX (bus->now, due * USEC);
+  else
+    return FALSE;
   return TRUE;
 }

@@ -18,8 +18,8 @@ typedef struct
   GByteArray *sending; /* the message that is being sent */
   GQueue delivered;    /* GBytes: what came */
   guint sent, failed_out, failed_in;
-  GwCanFrame frame; /* pulled, waits for the bus */
-  gboolean waits;
+  GwCanFrame queue[GW_ISOTP_WINDOW_MAX]; /* pulled, waiting for the bus */
+  guint waiting;
 } IsotpBusNode;
 
 typedef struct
@@ -31,7 +31,8 @@ typedef struct
   guint64 frames;
   GwCanBits bits; /* of all frames that went */
   GRand *rand;
-  gdouble loss; /* of frames that are acknowledged, yet do not reach the other's machine */
+  gdouble loss;    /* of frames that are acknowledged, yet do not reach the other's machine */
+  gdouble refusal; /* of frames that the link gives back */
 } IsotpBus;
 
 IsotpBus *isotp_bus_new (const GwIsotpConfig *a, const GwIsotpConfig *b, gsize rx_size, guint32 seed);

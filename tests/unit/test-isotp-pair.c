@@ -138,6 +138,7 @@ test_converse (gconstpointer data)
       random_config (rand, &b, c->fd[1]);
       bus = isotp_bus_new (&a, &b, 5000, seed);
       bus->loss = c->loss;
+      bus->refusal = seed % 2 ? 0.1 : 0;
       converse (bus, 5000);
     }
 }
