@@ -1,0 +1,885 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "gw-lss-master.h"
+
+#include <string.h>
+
+#define SUB_BITS 32u
+#define UID_BITS 64u
+#define NEVER INT64_MIN
+/* No vendor is likely to have both. */
+#define NONSENSE_VENDOR 0xA5C35A3Cu
+/* Until so many answers have been timed the slowest one is trusted less. */
+#define SAMPLES_FEW 4u
+#define WAIT_SLACK_USEC INT64_C (1000)
+#define SETTLE_SLACK_USEC INT64_C (300)
+/* Searches in vain after which everybody's answers are doubted, and after which it is told. */
+#define FAILS_DOUBT 2u
+#define FAILS_TELL 3u
+/* So many questions in a row that nobody answers end that. */
+#define QUIET_MIN 8u
+/* So many nodes may owe their first heartbeat. */
+#define PENDING_MAX 16u
+#define PENDING_WAIT_USEC INT64_C (100000)
+#define FULL_HOLD_USEC INT64_C (10000000)
+
+static int64_t
+at_most (int64_t v, int64_t max)
+{
+  return v < max ? v : max;
+}
+
+static int64_t
+at_least (int64_t v, int64_t min)
+{
+  return v > min ? v : min;
+}
+
+static void
+uid_octets (uint64_t uid, uint8_t out[GW_UID_LEN])
+{
+  gw_put_u64be (out, uid);
+}
+
+/* xorshift64: which way a search goes first where both have been in vain; nothing secret. */
+static bool
+toss (GwLssMaster *self)
+{
+  self->random ^= self->random << 13;
+  self->random ^= self->random >> 7;
+  self->random ^= self->random << 17;
+  return self->random & 1;
+}
+
+static void
+tell (GwLssMaster *self, GwLssTrouble kind, uint64_t uid, int64_t now)
+{
+  uint8_t octets[GW_UID_LEN];
+
+  for (unsigned i = 0; i < GW_LSS_TOLD_MAX; i++)
+    if (self->told[i].used && self->told[i].kind == kind && self->told[i].uid == uid
+        && now - self->told[i].at < GW_LSS_TOLD_USEC)
+      return;
+  self->told[self->told_next].used = true;
+  self->told[self->told_next].kind = kind;
+  self->told[self->told_next].uid = uid;
+  self->told[self->told_next].at = now;
+  self->told_next = (self->told_next + 1) % GW_LSS_TOLD_MAX;
+  uid_octets (uid, octets);
+  self->funcs->trouble (self->owner, kind, octets, now);
+}
+
+/* ---- What answers take ---- */
+
+static int64_t
+wait_limit (const GwLssMaster *self)
+{
+  return at_most (at_least (GW_LSS_WAIT_MAX_USEC, 3 * self->slowest), GW_LSS_WAIT_START_USEC);
+}
+
+int64_t
+gw_lss_master_wait (const GwLssMaster *self)
+{
+  int64_t wait;
+
+  if (self->samples == 0)
+    return wait_limit (self);
+  wait = (self->samples < SAMPLES_FEW ? 4 : 2) * self->slowest + WAIT_SLACK_USEC;
+  return at_most (at_least (wait, GW_LSS_WAIT_MIN_USEC) << self->attempts, wait_limit (self));
+}
+
+/* How long copies of an answer may come. Where an attempt has failed, they are reckoned with even if none was
+ * seen. */
+static int64_t
+settle_time (const GwLssMaster *self)
+{
+  int64_t settle = self->copies_expected > 1 ? 2 * self->gap_expected + SETTLE_SLACK_USEC : 0;
+
+  if (self->attempts > 0)
+    settle = at_least (settle, self->slowest);
+  return at_most (settle, wait_limit (self));
+}
+
+static void
+time_answer (GwLssMaster *self, int64_t now)
+{
+  int64_t took = at_most (now - self->sent_at, GW_LSS_WAIT_START_USEC);
+
+  self->slowest = at_least (self->slowest, took);
+  if (self->samples < SAMPLES_FEW)
+    self->samples++;
+}
+
+/* ---- Who is held off ---- */
+
+static void
+hold (GwLssMaster *self, uint64_t uid, GwLssHeldWhy why, uint8_t node_id, int64_t until)
+{
+  GwLssHeld *place = NULL;
+
+  for (unsigned i = 0; i < GW_LSS_HELD_MAX; i++)
+    {
+      GwLssHeld *held = &self->held[i];
+
+      if (held->why != GW_LSS_HELD_NONE && held->uid == uid)
+        {
+          place = held;
+          break;
+        }
+      /* a free one, else the one whose time is up first of those that only cost a search when they are
+       * forgotten */
+      if (held->why == GW_LSS_HELD_NONE)
+        {
+          if (place == NULL || place->why != GW_LSS_HELD_NONE)
+            place = held;
+        }
+      else if (held->why == GW_LSS_HELD_OFF
+               && (place == NULL || (place->why != GW_LSS_HELD_NONE && held->until < place->until)))
+        place = held;
+    }
+  if (place != NULL)
+    *place = (GwLssHeld){ why, node_id, uid, until };
+}
+
+static bool
+is_held (const GwLssMaster *self, uint64_t uid)
+{
+  for (unsigned i = 0; i < GW_LSS_HELD_MAX; i++)
+    if (self->held[i].why != GW_LSS_HELD_NONE && self->held[i].uid == uid)
+      return true;
+  return false;
+}
+
+/* Whether one that is held off has @prefix in the bits from @shift on. */
+static bool
+is_held_below (const GwLssMaster *self, uint64_t prefix, unsigned shift)
+{
+  for (unsigned i = 0; i < GW_LSS_HELD_MAX; i++)
+    if (self->held[i].why != GW_LSS_HELD_NONE && self->held[i].uid >> shift == prefix >> shift)
+      return true;
+  return false;
+}
+
+static unsigned
+count_held (const GwLssMaster *self, GwLssHeldWhy why)
+{
+  unsigned n = 0;
+
+  for (unsigned i = 0; i < GW_LSS_HELD_MAX; i++)
+    n += self->held[i].why == why;
+  return n;
+}
+
+static bool
+is_alive (const GwLssMaster *self, unsigned node_id, int64_t now)
+{
+  int64_t heard_at = self->nodes[node_id].heard_at;
+
+  return heard_at != NEVER && now - heard_at < GW_LSS_TAKEN_USEC;
+}
+
+/* The number that @uid has and whose heartbeats were heard just now; 0: none. */
+static uint8_t
+living_number (const GwLssMaster *self, uint64_t uid, int64_t now)
+{
+  for (unsigned n = GW_LSS_NODE_MIN; n <= GW_LSS_NODE_MAX; n++)
+    if (self->nodes[n].has_uid && self->nodes[n].uid == uid && is_alive (self, n, now))
+      return (uint8_t)n;
+  return 0;
+}
+
+/* ---- Steps ---- */
+
+static void
+go (GwLssMaster *self, GwLssStep step)
+{
+  self->step = step;
+  self->phase = GW_LSS_PHASE_READY;
+  self->answered = false;
+  self->copies = 0;
+  self->gap = 0;
+}
+
+static void
+rest (GwLssMaster *self, int64_t until)
+{
+  go (self, GW_LSS_STEP_IDLE);
+  self->start_at = until;
+  self->attempts = 0;
+}
+
+static void
+begin_attempt (GwLssMaster *self)
+{
+  go (self, self->dirty ? GW_LSS_STEP_RELEASE : GW_LSS_STEP_START);
+}
+
+static void
+begin_search (GwLssMaster *self, int64_t now)
+{
+  if (count_held (self, GW_LSS_HELD_PENDING) >= PENDING_MAX)
+    {
+      rest (self, now + PENDING_WAIT_USEC);
+      return;
+    }
+  self->begun_at = now;
+  self->attempts = 0;
+  self->idle_strays = 0;
+  self->slowest -= self->slowest / 4; /* what was slow once need not stay so */
+  begin_attempt (self);
+}
+
+static void
+fail (GwLssMaster *self, int64_t now)
+{
+  int64_t pause;
+
+  self->counters.failed++;
+  if (self->fails < 16)
+    self->fails++;
+  pause = at_most (GW_LSS_FAILED_USEC << (self->fails - 1), GW_LSS_FAILED_MAX_USEC);
+  pause = at_least (pause, GW_LSS_FAILED_SHARE * (now - self->begun_at));
+  self->known[0] = self->known[1] = false;
+  self->dirty = true;
+  rest (self, now + pause);
+}
+
+static void
+try_again (GwLssMaster *self, int64_t now)
+{
+  if (self->attempts + 1 >= GW_LSS_ATTEMPTS_MAX || now - self->begun_at > GW_LSS_SEARCH_MAX_USEC)
+    {
+      bool was_found = self->step == GW_LSS_STEP_CONFIGURE;
+
+      if (was_found)
+        {
+          hold (self, self->value, GW_LSS_HELD_OFF, 0, now + GW_LSS_HOLD_USEC);
+          tell (self, GW_LSS_TROUBLE_REFUSED, self->value, now);
+        }
+      fail (self, now);
+      if (!was_found && self->fails >= FAILS_TELL)
+        tell (self, GW_LSS_TROUBLE_UNSTABLE, 0, now);
+      return;
+    }
+  self->attempts++;
+  self->counters.retried++;
+  self->dirty = true; /* the answer that did not come may have been that of a node in configuration */
+  begin_attempt (self);
+}
+
+/* The search has led to @self->value, who is not to be numbered now. */
+static void
+leave_held (GwLssMaster *self, int64_t now)
+{
+  self->known[0] = self->known[1] = false;
+  rest (self, now + GW_LSS_PERIOD_HELD_USEC);
+}
+
+static void
+confirm_sub (GwLssMaster *self, unsigned sub, int64_t now)
+{
+  self->sub = sub;
+  if (sub == GW_LSS_SUB_SERIAL)
+    {
+      uint8_t node_id = living_number (self, self->value, now);
+
+      if (node_id != 0 && !is_held (self, self->value))
+        {
+          hold (self, self->value, GW_LSS_HELD_DOUBT, node_id, now + GW_LSS_DOUBT_USEC);
+          self->known[0] = self->known[1] = false;
+          begin_search (self, now); /* there may be others */
+          return;
+        }
+      if (is_held (self, self->value))
+        {
+          leave_held (self, now);
+          return;
+        }
+    }
+  go (self, GW_LSS_STEP_CONFIRM);
+}
+
+/* The place of @self->bit in @self->value. */
+static unsigned
+shift_of_bit (const GwLssMaster *self)
+{
+  return self->bit + (self->sub == GW_LSS_SUB_REVISION ? SUB_BITS : 0);
+}
+
+/* Asks for the bit's value that is rather wanted: away from those that are held off, else 0; by lot where a
+ * search has been in vain. */
+static void
+ask_bit (GwLssMaster *self)
+{
+  unsigned shift = shift_of_bit (self);
+  bool held_0, held_1;
+
+  self->value &= ~(((uint64_t)2 << shift) - 1); /* nothing of an attempt before from here on */
+  held_0 = is_held_below (self, self->value, shift);
+  held_1 = is_held_below (self, self->value | (uint64_t)1 << shift, shift);
+  if (held_0 != held_1)
+    self->guess = held_0;
+  else if (held_0 || self->fails > 0 || self->attempts > 1)
+    self->guess = toss (self);
+  else
+    self->guess = false;
+  go (self, GW_LSS_STEP_BIT);
+}
+
+static void
+begin_sub (GwLssMaster *self, unsigned sub, int64_t now)
+{
+  self->sub = sub;
+  if (self->known[sub - GW_LSS_SUB_REVISION])
+    {
+      confirm_sub (self, sub, now);
+      return;
+    }
+  self->bit = SUB_BITS - 1;
+  ask_bit (self);
+}
+
+/* @self->bit is decided. */
+static void
+take_bit (GwLssMaster *self, bool set, int64_t now)
+{
+  if (set)
+    self->value |= (uint64_t)1 << shift_of_bit (self);
+  if (self->bit == 0)
+    {
+      confirm_sub (self, self->sub, now);
+      return;
+    }
+  self->bit--;
+  ask_bit (self);
+}
+
+static void
+take_bisect (GwLssMaster *self, bool answered, int64_t now)
+{
+  unsigned middle = (self->good + self->bad) / 2;
+  uint64_t bit;
+  bool was_set;
+
+  if (answered)
+    self->good = middle;
+  else
+    self->bad = middle;
+  if (self->bad - self->good > 1)
+    {
+      go (self, GW_LSS_STEP_BISECT);
+      return;
+    }
+  /* good bits hold and one more does not: that one is the other way. */
+  self->bit = SUB_BITS - 1 - self->good;
+  bit = (uint64_t)1 << shift_of_bit (self);
+  was_set = (self->value & bit) != 0;
+  self->value &= ~(2 * bit - 1);
+  take_bit (self, !was_set, now);
+}
+
+static void
+take_confirm (GwLssMaster *self, bool answered, int64_t now)
+{
+  unsigned i = self->sub - GW_LSS_SUB_REVISION; /* of revision and serial number */
+  uint8_t octets[GW_UID_LEN];
+
+  if (self->sub < GW_LSS_SUB_REVISION)
+    {
+      if (!answered && self->attempts > 0)
+        try_again (self, now); /* it did answer that */
+      else if (!answered)
+        rest (self, now + GW_LSS_PERIOD_USEC); /* nodes of others */
+      else if (self->sub == GW_LSS_SUB_VENDOR)
+        confirm_sub (self, GW_LSS_SUB_PRODUCT, now);
+      else
+        begin_sub (self, GW_LSS_SUB_REVISION, now);
+      return;
+    }
+  if (!answered && self->known[i])
+    {
+      self->known[i] = false;
+      self->known[1] = false;
+      self->good = 0;
+      self->bad = SUB_BITS;
+      go (self, GW_LSS_STEP_BISECT);
+      return;
+    }
+  self->known[i] = true;
+  if (!answered)
+    {
+      try_again (self, now);
+      return;
+    }
+  if (self->sub == GW_LSS_SUB_REVISION)
+    {
+      begin_sub (self, GW_LSS_SUB_SERIAL, now);
+      return;
+    }
+  self->dirty = true;
+  uid_octets (self->value, octets);
+  self->node_id = self->funcs->number (self->owner, octets, now);
+  if (self->node_id < GW_LSS_NODE_MIN || self->node_id > GW_LSS_NODE_MAX
+      || is_alive (self, self->node_id, now))
+    {
+      hold (self, self->value, GW_LSS_HELD_OFF, 0, now + FULL_HOLD_USEC);
+      tell (self, GW_LSS_TROUBLE_FULL, self->value, now);
+      leave_held (self, now);
+      return;
+    }
+  self->tries = 0;
+  go (self, GW_LSS_STEP_CONFIGURE);
+}
+
+static void
+take_silent_configure (GwLssMaster *self, int64_t now)
+{
+  if (++self->tries < GW_LSS_CONFIGURE_TRIES)
+    go (self, GW_LSS_STEP_CONFIGURE);
+  else
+    try_again (self, now);
+}
+
+static void
+take_finish (GwLssMaster *self, int64_t now)
+{
+  uint8_t octets[GW_UID_LEN];
+  unsigned n = self->node_id;
+
+  self->dirty = false;
+  self->counters.numbered++;
+  hold (self, self->value, GW_LSS_HELD_PENDING, self->node_id, now + GW_LSS_TAKEN_USEC);
+  self->nodes[n].has_uid = true;
+  self->nodes[n].uid = self->value;
+  self->nodes[n].heard_at = NEVER;
+  self->known[0] = self->known[1] = false;
+  uid_octets (self->value, octets);
+  begin_search (self, now);
+  self->funcs->numbered (self->owner, (uint8_t)n, octets, now);
+}
+
+static void
+take_start (GwLssMaster *self, bool answered, int64_t now)
+{
+  if (!answered && self->attempts > 0)
+    {
+      fail (self, now);
+      return;
+    }
+  if (!answered)
+    {
+      if (++self->quiet >= QUIET_MIN)
+        self->fails = 0; /* whoever made trouble has gone */
+      self->known[0] = self->known[1] = false;
+      rest (self, now + GW_LSS_PERIOD_USEC);
+      return;
+    }
+  self->quiet = 0;
+  if (self->attempts == 0)
+    self->counters.searches++;
+  if (self->fails >= FAILS_DOUBT && self->attempts == 0)
+    go (self, GW_LSS_STEP_NONSENSE);
+  else
+    confirm_sub (self, GW_LSS_SUB_VENDOR, now);
+}
+
+/* The step is over, one way or the other. */
+static void
+advance (GwLssMaster *self, bool answered, int64_t now)
+{
+  if (answered)
+    {
+      self->copies_expected = self->copies;
+      self->gap_expected = self->gap;
+    }
+  else
+    self->counters.silences++;
+  switch (self->step)
+    {
+    case GW_LSS_STEP_START:
+      take_start (self, answered, now);
+      break;
+    case GW_LSS_STEP_NONSENSE:
+      if (answered)
+        {
+          tell (self, GW_LSS_TROUBLE_LIAR, 0, now);
+          fail (self, now);
+        }
+      else
+        confirm_sub (self, GW_LSS_SUB_VENDOR, now);
+      break;
+    case GW_LSS_STEP_BIT:
+      take_bit (self, answered == self->guess, now);
+      break;
+    case GW_LSS_STEP_BISECT:
+      take_bisect (self, answered, now);
+      break;
+    case GW_LSS_STEP_CONFIRM:
+      take_confirm (self, answered, now);
+      break;
+    case GW_LSS_STEP_CONFIGURE:
+      if (answered)
+        go (self, GW_LSS_STEP_FINISH);
+      else
+        take_silent_configure (self, now);
+      break;
+    default:
+      break; /* the others are not answered */
+    }
+}
+
+/* ---- In ---- */
+
+static bool
+is_answer_to_step (const GwLssMaster *self, const GwLssMessage *msg)
+{
+  return msg->command
+         == (self->step == GW_LSS_STEP_CONFIGURE ? GW_LSS_CONFIGURE_NODE_ID : GW_LSS_IDENTIFY_SLAVE);
+}
+
+static void
+take_first_answer (GwLssMaster *self, const GwLssMessage *msg, int64_t now)
+{
+  self->answered = true;
+  self->last_at = now;
+  self->copies = 1;
+  time_answer (self, now);
+  if (self->step == GW_LSS_STEP_CONFIGURE && msg->result.error != GW_LSS_ERROR_NONE)
+    {
+      hold (self, self->value, GW_LSS_HELD_OFF, 0, now + GW_LSS_HOLD_USEC);
+      tell (self, GW_LSS_TROUBLE_REFUSED, self->value, now);
+      fail (self, now);
+      return;
+    }
+  if (self->step == GW_LSS_STEP_START) /* all who are there are to be heard */
+    self->deadline
+        = self->sent_at + (self->attempts + self->fails > 0 ? wait_limit (self) : gw_lss_master_wait (self));
+  else
+    self->deadline = self->copies_expected > 1 || self->attempts > 0 ? now + settle_time (self) : now;
+  self->phase = GW_LSS_PHASE_SETTLE;
+  if (self->deadline <= now)
+    advance (self, true, now);
+}
+
+static void
+take_copy (GwLssMaster *self, int64_t now)
+{
+  self->copies++;
+  self->gap = at_least (self->gap, now - self->last_at);
+  self->last_at = now;
+  /* What a copy takes is mostly waiting for the others'; but where an attempt has failed, it may be a slow
+   * node's. */
+  if (self->attempts > 0)
+    time_answer (self, now);
+  if (self->step == GW_LSS_STEP_START)
+    self->deadline
+        = at_least (self->deadline, at_most (now + self->gap, self->sent_at + GW_LSS_WAIT_START_USEC));
+  else if (self->attempts == 0 && self->copies >= self->copies_expected)
+    advance (self, true, now); /* they were all */
+  else
+    self->deadline = at_most (now + settle_time (self), self->sent_at + GW_LSS_WAIT_START_USEC);
+}
+
+static void
+take_stray (GwLssMaster *self, int64_t now)
+{
+  self->counters.strays++;
+  if (self->step != GW_LSS_STEP_IDLE)
+    {
+      /* Most likely a copy of the last answer: they take longer than it was thought. */
+      self->gap_expected = at_least (self->gap_expected, at_most (now - self->last_at, GW_LSS_WAIT_MAX_USEC));
+      self->copies_expected++;
+      self->last_at = now;
+    }
+  else if (++self->idle_strays == GW_LSS_STRAYS_MAX)
+    tell (self, GW_LSS_TROUBLE_LIAR, 0, now);
+}
+
+static void
+take_answer (GwLssMaster *self, const GwLssMessage *msg, int64_t now)
+{
+  if (self->step == GW_LSS_STEP_IDLE || !is_answer_to_step (self, msg))
+    take_stray (self, now);
+  else if (self->phase == GW_LSS_PHASE_WAIT)
+    take_first_answer (self, msg, now);
+  else if (self->phase == GW_LSS_PHASE_SETTLE)
+    take_copy (self, now);
+  else
+    take_stray (self, now);
+}
+
+static void
+take_heartbeat (GwLssMaster *self, uint8_t node_id, int64_t now)
+{
+  self->nodes[node_id].heard_at = now;
+  for (unsigned i = 0; i < GW_LSS_HELD_MAX; i++)
+    {
+      GwLssHeld *held = &self->held[i];
+
+      if (held->node_id != node_id)
+        continue;
+      if (held->why == GW_LSS_HELD_PENDING)
+        {
+          held->why = GW_LSS_HELD_NONE;
+          self->fails = 0;
+        }
+      else if (held->why == GW_LSS_HELD_DOUBT)
+        {
+          held->why = GW_LSS_HELD_OFF;
+          held->until = now + GW_LSS_HOLD_USEC;
+          tell (self, GW_LSS_TROUBLE_TWICE, held->uid, now);
+        }
+    }
+}
+
+void
+gw_lss_master_take (GwLssMaster *self, const GwCanFrame *frame, int64_t now)
+{
+  GwLssMessage msg;
+  uint8_t node_id, state;
+
+  if (gw_heartbeat_decode (frame, &node_id, &state))
+    {
+      take_heartbeat (self, node_id, now);
+      return;
+    }
+  if (gw_lss_decode (frame, &msg) != GW_OK)
+    return;
+  if (msg.answer)
+    {
+      take_answer (self, &msg, now);
+      return;
+    }
+  if (self->step != GW_LSS_STEP_IDLE)
+    self->dirty = true;
+  rest (self, now + GW_LSS_FOREIGN_USEC);
+  tell (self, GW_LSS_TROUBLE_FOREIGN_MASTER, 0, now);
+}
+
+/* ---- Out ---- */
+
+static void
+encode_fastscan (uint32_t id_number, unsigned check, unsigned sub, unsigned next, GwCanFrame *frame)
+{
+  GwLssMessage msg = { .command = GW_LSS_FASTSCAN };
+
+  /* bits that are not asked are sent 0 */
+  msg.fastscan.id_number = check == GW_LSS_BIT_CHECK_START ? 0 : id_number >> check << check;
+  msg.fastscan.bit_check = (uint8_t)check;
+  msg.fastscan.sub = (uint8_t)sub;
+  msg.fastscan.next = (uint8_t)next;
+  gw_lss_encode (&msg, frame);
+}
+
+static uint32_t
+id_number (const GwLssMaster *self)
+{
+  switch (self->sub)
+    {
+    case GW_LSS_SUB_VENDOR:
+      return self->vendor;
+    case GW_LSS_SUB_PRODUCT:
+      return GW_LSS_PRODUCT;
+    case GW_LSS_SUB_REVISION:
+      return (uint32_t)(self->value >> SUB_BITS);
+    default:
+      return (uint32_t)self->value;
+    }
+}
+
+static void
+encode_step (const GwLssMaster *self, GwCanFrame *frame)
+{
+  GwLssMessage msg = { .command = GW_LSS_SWITCH_GLOBAL };
+
+  switch (self->step)
+    {
+    case GW_LSS_STEP_START:
+      encode_fastscan (0, GW_LSS_BIT_CHECK_START, 0, 0, frame);
+      break;
+    case GW_LSS_STEP_NONSENSE:
+      encode_fastscan (self->vendor ^ NONSENSE_VENDOR, 0, 0, 0, frame);
+      break;
+    case GW_LSS_STEP_BIT:
+      encode_fastscan (id_number (self) | (uint32_t)self->guess << self->bit, self->bit, self->sub, self->sub,
+                       frame);
+      break;
+    case GW_LSS_STEP_BISECT:
+      encode_fastscan (id_number (self), SUB_BITS - (self->good + self->bad) / 2, self->sub, self->sub,
+                       frame);
+      break;
+    case GW_LSS_STEP_CONFIRM:
+      encode_fastscan (id_number (self), 0, self->sub, (self->sub + 1) % GW_LSS_N_SUBS, frame);
+      break;
+    case GW_LSS_STEP_CONFIGURE:
+      msg.command = GW_LSS_CONFIGURE_NODE_ID;
+      msg.node_id = self->node_id;
+      gw_lss_encode (&msg, frame);
+      break;
+    default: /* RELEASE, FINISH */
+      gw_lss_encode (&msg, frame);
+      break;
+    }
+}
+
+bool
+gw_lss_master_pull (GwLssMaster *self, int64_t now, GwCanFrame *frame)
+{
+  gw_lss_master_tick (self, now);
+  if (self->step == GW_LSS_STEP_IDLE || self->phase != GW_LSS_PHASE_READY)
+    return false;
+  encode_step (self, frame);
+  self->phase = GW_LSS_PHASE_PULLED;
+  self->pulled_at = now;
+  return true;
+}
+
+void
+gw_lss_master_confirm (GwLssMaster *self, int64_t now)
+{
+  if (self->phase != GW_LSS_PHASE_PULLED)
+    return;
+  self->counters.frames_out++;
+  self->sent_at = now;
+  self->phase = GW_LSS_PHASE_WAIT;
+  switch (self->step)
+    {
+    case GW_LSS_STEP_RELEASE:
+      self->dirty = false;
+      go (self, GW_LSS_STEP_START);
+      break;
+    case GW_LSS_STEP_FINISH:
+      take_finish (self, now);
+      break;
+    case GW_LSS_STEP_START:
+      self->deadline = now + GW_LSS_WAIT_START_USEC;
+      break;
+    case GW_LSS_STEP_BIT:
+      self->deadline = now + gw_lss_master_wait (self);
+      break;
+    case GW_LSS_STEP_CONFIGURE:
+      self->deadline = now + 2 * wait_limit (self);
+      break;
+    default:
+      self->deadline = now + wait_limit (self);
+      break;
+    }
+}
+
+void
+gw_lss_master_unpull (GwLssMaster *self)
+{
+  if (self->phase == GW_LSS_PHASE_PULLED)
+    self->phase = GW_LSS_PHASE_READY;
+}
+
+/* ---- Time ---- */
+
+static void
+tick_held (GwLssMaster *self, int64_t now)
+{
+  for (unsigned i = 0; i < GW_LSS_HELD_MAX; i++)
+    {
+      GwLssHeld *held = &self->held[i];
+
+      if (held->why == GW_LSS_HELD_NONE || now < held->until)
+        continue;
+      switch (held->why)
+        {
+        case GW_LSS_HELD_PENDING:
+          held->why = GW_LSS_HELD_OFF;
+          held->until = now + GW_LSS_HOLD_USEC;
+          self->nodes[held->node_id].has_uid = false;
+          if (self->fails < FAILS_TELL)
+            self->fails++;
+          tell (self, GW_LSS_TROUBLE_NOT_TAKEN, held->uid, now);
+          break;
+        case GW_LSS_HELD_DOUBT:
+          held->why = GW_LSS_HELD_NONE;
+          self->nodes[held->node_id].heard_at = NEVER; /* it was switched off and on */
+          if (self->step == GW_LSS_STEP_IDLE)
+            {
+              self->value = held->uid;
+              self->known[0] = self->known[1] = true;
+              self->start_at = now;
+            }
+          break;
+        default:
+          held->why = GW_LSS_HELD_NONE;
+          break;
+        }
+    }
+}
+
+void
+gw_lss_master_tick (GwLssMaster *self, int64_t now)
+{
+  tick_held (self, now);
+  if (self->step == GW_LSS_STEP_IDLE)
+    {
+      if (now >= self->start_at)
+        begin_search (self, now);
+    }
+  else if (self->phase == GW_LSS_PHASE_PULLED)
+    {
+      if (now - self->pulled_at >= GW_LSS_SEND_USEC)
+        {
+          self->dirty = true;
+          rest (self, now + GW_LSS_PERIOD_USEC);
+        }
+    }
+  else if (self->phase != GW_LSS_PHASE_READY && now >= self->deadline)
+    advance (self, self->answered, now);
+}
+
+int64_t
+gw_lss_master_due (const GwLssMaster *self)
+{
+  int64_t due = INT64_MAX;
+
+  if (self->step == GW_LSS_STEP_IDLE)
+    due = self->start_at;
+  else if (self->phase == GW_LSS_PHASE_PULLED)
+    due = self->pulled_at + GW_LSS_SEND_USEC;
+  else if (self->phase != GW_LSS_PHASE_READY)
+    due = self->deadline;
+  for (unsigned i = 0; i < GW_LSS_HELD_MAX; i++)
+    if (self->held[i].why != GW_LSS_HELD_NONE)
+      due = at_most (due, self->held[i].until);
+  return due;
+}
+
+void
+gw_lss_master_scan (GwLssMaster *self, int64_t now)
+{
+  for (unsigned i = 0; i < GW_LSS_HELD_MAX; i++)
+    if (self->held[i].why == GW_LSS_HELD_OFF)
+      self->held[i].why = GW_LSS_HELD_NONE;
+  if (self->step == GW_LSS_STEP_IDLE)
+    self->start_at = at_most (self->start_at, now);
+}
+
+void
+gw_lss_master_forget (GwLssMaster *self, uint8_t node_id)
+{
+  if (node_id > GW_LSS_NODE_MAX)
+    return;
+  self->nodes[node_id].has_uid = false;
+  self->nodes[node_id].heard_at = NEVER;
+}
+
+void
+gw_lss_master_init (
+    GwLssMaster *self, uint32_t vendor, const GwLssMasterFuncs *funcs, void *owner, int64_t now)
+{
+  memset (self, 0, sizeof *self);
+  self->vendor = vendor;
+  self->funcs = funcs;
+  self->owner = owner;
+  self->start_at = now;
+  self->dirty = true; /* whoever was here before may have been broken off */
+  self->last_at = now;
+  self->random = (uint64_t)now * 0x9E3779B97F4A7C15u | 1;
+  for (unsigned n = 0; n <= GW_LSS_NODE_MAX; n++)
+    self->nodes[n].heard_at = NEVER;
+}

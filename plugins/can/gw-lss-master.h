@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Gives numbers to the nodes of a CAN bus that have none: CiA 305 fastscan, over and over. A state machine without I/O and
+ * without a clock, in the caller's memory; nothing to free. Times are monotonic microseconds.
+ *
+ * The caller hands in what it hears (take), sends what it is given (pull, then confirm or unpull), and calls tick when due.
+ * One frame at a time is out. Only nodes with our vendor and product are looked at: those two are asked whole.
+ *
+ * Silence is an answer, too, and the only thing that takes long: for how long it is waited is made from the slowest answer of
+ * late. What an answer said wrongly (a late copy, a lost frame) shows when the whole number is asked; then the search goes
+ * on from the last bit that still holds.
+ *
+ * Nothing that is heard here proves anything: whoever lies gains a number and a line in the log.
+ */
+
+#include "gw-lss-codec.h"
+
+/* How long silence takes. The first search begins with the longest; then twice the slowest answer of late. */
+#define GW_LSS_WAIT_MIN_USEC INT64_C (2000)
+#define GW_LSS_WAIT_MAX_USEC INT64_C (20000)
+/* The first question of a search can wait: nobody is kept by it. An answer as late as this raises the limit above. */
+#define GW_LSS_WAIT_START_USEC INT64_C (100000)
+/* Idle: somebody new is asked for this often. */
+#define GW_LSS_PERIOD_USEC INT64_C (500000)
+/* .. and this often while only nodes answer that are held off. */
+#define GW_LSS_PERIOD_HELD_USEC INT64_C (1500000)
+/* After searches that led to nothing: this, then 2, 4 .. times as much, at least so many times what the search took. */
+#define GW_LSS_FAILED_USEC INT64_C (500000)
+#define GW_LSS_FAILED_MAX_USEC INT64_C (8000000)
+#define GW_LSS_FAILED_SHARE 4
+#define GW_LSS_ATTEMPTS_MAX 4
+#define GW_LSS_SEARCH_MAX_USEC INT64_C (5000000)
+#define GW_LSS_CONFIGURE_TRIES 3
+/* The link does not send what it was given: give up. */
+#define GW_LSS_SEND_USEC INT64_C (2000000)
+/* A numbered node's first heartbeat comes within; a heartbeat later than this is no sign of life. */
+#define GW_LSS_TAKEN_USEC INT64_C (2500000)
+/* A uid that has a number asks for one: it was switched off and on, unless its heartbeats go on. */
+#define GW_LSS_DOUBT_USEC INT64_C (1300000)
+/* Who cannot be numbered is tried again after. */
+#define GW_LSS_HOLD_USEC INT64_C (60000000)
+#define GW_LSS_HELD_MAX 64
+/* Another master was heard: leave the bus to it for so long. */
+#define GW_LSS_FOREIGN_USEC INT64_C (10000000)
+/* The same trouble is told again after. */
+#define GW_LSS_TOLD_USEC INT64_C (3600000000)
+#define GW_LSS_TOLD_MAX 16
+/* Answers that nobody asked for, more than so many in a period of idleness, are no late copies. */
+#define GW_LSS_STRAYS_MAX 256
+
+typedef enum
+{
+  GW_LSS_TROUBLE_NOT_TAKEN,      /* took a number, and no heartbeat came */
+  GW_LSS_TROUBLE_REFUSED,        /* is found, but takes no number */
+  GW_LSS_TROUBLE_TWICE,          /* asks for a number while its number's heartbeats go on */
+  GW_LSS_TROUBLE_UNSTABLE,       /* somebody answers, but differently each time; uid is zero, as below */
+  GW_LSS_TROUBLE_LIAR,           /* somebody answers what nobody can, or what was not asked */
+  GW_LSS_TROUBLE_FOREIGN_MASTER,
+  GW_LSS_TROUBLE_FULL,           /* there was no number for uid */
+} GwLssTrouble;
+
+/* @uid is borrowed for the call. The master may be called from none of these. */
+typedef struct
+{
+  /* A free number for @uid, or the one it had; 0: none. Numbers on which heartbeats are heard are not free. */
+  uint8_t (*number) (void *owner, const uint8_t *uid, int64_t now);
+  /* @uid has been told @node_id and to start with it. */
+  void (*numbered) (void *owner, uint8_t node_id, const uint8_t *uid, int64_t now);
+  /* Once for each kind and uid, and again after GW_LSS_TOLD_USEC. */
+  void (*trouble) (void *owner, GwLssTrouble kind, const uint8_t *uid, int64_t now);
+} GwLssMasterFuncs;
+
+typedef struct
+{
+  uint64_t searches; /* that somebody answered */
+  uint64_t numbered;
+  uint64_t failed;   /* searches that led to nothing */
+  uint64_t retried;  /* attempts beyond the first */
+  uint64_t frames_out;
+  uint64_t silences;
+  uint64_t strays; /* answers that nobody waited for */
+} GwLssMasterCounters;
+
+/* The implementation's. */
+typedef enum
+{
+  GW_LSS_STEP_IDLE,
+  GW_LSS_STEP_RELEASE,   /* everybody back to waiting: a search may have been broken off */
+  GW_LSS_STEP_START,
+  GW_LSS_STEP_NONSENSE,  /* a vendor that nobody has */
+  GW_LSS_STEP_BIT,
+  GW_LSS_STEP_BISECT,
+  GW_LSS_STEP_CONFIRM,   /* all of a sub */
+  GW_LSS_STEP_CONFIGURE,
+  GW_LSS_STEP_FINISH,
+} GwLssStep;
+
+typedef enum
+{
+  GW_LSS_PHASE_READY,  /* to be pulled */
+  GW_LSS_PHASE_PULLED,
+  GW_LSS_PHASE_WAIT,   /* for an answer */
+  GW_LSS_PHASE_SETTLE, /* for its copies */
+} GwLssPhase;
+
+typedef enum
+{
+  GW_LSS_HELD_NONE,
+  GW_LSS_HELD_PENDING, /* numbered, no heartbeat yet */
+  GW_LSS_HELD_DOUBT,
+  GW_LSS_HELD_OFF,
+} GwLssHeldWhy;
+
+typedef struct
+{
+  GwLssHeldWhy why;
+  uint8_t node_id;
+  uint64_t uid;
+  int64_t until;
+} GwLssHeld;
+
+typedef struct
+{
+  GwLssMasterCounters counters;
+  /* The rest is the implementation's. */
+  uint32_t vendor;
+  const GwLssMasterFuncs *funcs;
+  void *owner;
+  GwLssStep step;
+  GwLssPhase phase;
+  int64_t start_at;     /* IDLE: the next search */
+  int64_t begun_at;     /* the search */
+  int64_t pulled_at, sent_at, deadline;
+  int64_t last_at;      /* the last answer or copy of one */
+  bool answered;
+  bool dirty;           /* somebody may be in configuration */
+  /* where the search is */
+  uint64_t value;       /* revision and serial number; bits below are zero */
+  unsigned sub, bit;    /* the bit of the sub that is asked */
+  bool guess;           /* its value in the question */
+  bool known[2];        /* @value's revision, serial number come from an attempt before */
+  unsigned good, bad;   /* BISECT: prefixes of so many bits hold, do not hold */
+  unsigned attempts, tries, fails, quiet;
+  uint8_t node_id;
+  /* what answers take */
+  int64_t slowest;      /* of late */
+  int64_t gap, gap_expected; /* between copies of an answer: of this step, of the last that was answered */
+  unsigned copies, copies_expected;
+  unsigned samples;
+  unsigned idle_strays;
+  uint64_t random;
+  GwLssHeld held[GW_LSS_HELD_MAX];
+  struct
+  {
+    bool has_uid;
+    uint64_t uid;
+    int64_t heard_at; /* INT64_MIN: never */
+  } nodes[GW_LSS_NODE_MAX + 1];
+  struct
+  {
+    bool used;
+    GwLssTrouble kind;
+    uint64_t uid;
+    int64_t at;
+  } told[GW_LSS_TOLD_MAX];
+  unsigned told_next;
+} GwLssMaster;
+
+/* @funcs and @owner are borrowed for the object's life. The first search is due at once. */
+void gw_lss_master_init (
+    GwLssMaster *self, uint32_t vendor, const GwLssMasterFuncs *funcs, void *owner, int64_t now);
+/* A frame came from the bus, none of our own: answers (7E4), another master's requests (7E5), heartbeats (701..77F);
+ * others are ignored. */
+void gw_lss_master_take (GwLssMaster *self, const GwCanFrame *frame, int64_t now);
+/* The frame that may go out now. False: nothing, until something else happens. */
+bool gw_lss_master_pull (GwLssMaster *self, int64_t now, GwCanFrame *frame);
+/* What was pulled has gone out; answers are timed from here, so call it before taking any. */
+void gw_lss_master_confirm (GwLssMaster *self, int64_t now);
+/* What was pulled has not and will not go out: it is pulled again. */
+void gw_lss_master_unpull (GwLssMaster *self);
+/* When to call tick: then pull may have a frame. INT64_MAX: a frame waits to be pulled. */
+int64_t gw_lss_master_due (const GwLssMaster *self);
+void gw_lss_master_tick (GwLssMaster *self, int64_t now);
+/* Look for new nodes at once, those that are held off among them. */
+void gw_lss_master_scan (GwLssMaster *self, int64_t now);
+/* @node_id was taken from whoever had it (NMT reset): heartbeats that were heard are no sign of life any more. */
+void gw_lss_master_forget (GwLssMaster *self, uint8_t node_id);
+/* For how long silence is waited now. */
+int64_t gw_lss_master_wait (const GwLssMaster *self);
