@@ -1,0 +1,636 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* gangway-can: one CAN bus as a field bus. It opens the interface or the adapter, attaches to the agent, enters the
+ * sandbox, and from then on numbers nodes and carries datagrams between them and the agent. It ends with 0 when the device
+ * has gone or somebody asks it to, and with 1 when it cannot work; systemd, or whoever supervises it, starts it anew.
+ *
+ * The link (frames in and out), the bus (who is there, ISO-TP, fairness) and the agent know nothing of each other; this
+ * file ties them together. */
+
+#include <gangway.h>
+
+#include <glib-unix.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gw-busmsg-codec.h"
+#include "gw-can-bus.h"
+#include "gw-can-link.h"
+
+#define NAME_MAX_LEN 32 /* of a bus, see AttachBus */
+#define RATE_DEFAULT 500000
+#define STATS_USEC (500 * G_TIME_SPAN_MILLISECOND)
+
+G_STATIC_ASSERT (GW_CAN_DATAGRAM_MAX == GW_BUSMSG_DATAGRAM_MAX);
+
+typedef struct
+{
+  char *device, *name, *bus_address;
+  int rate, data_rate, tty_speed;
+  gint64 vendor;
+  gboolean no_sandbox, version;
+
+  GMainLoop *loop;
+  int status;
+  GangwayBus *agent;
+  GangwayNode *nodes[GW_CAN_NODES]; /* NULL where nobody is up */
+  GwCanLink *link;
+  GwCanBus *bus;
+  GwCanStatus link_status;
+  GSource *timer;
+  gint64 due, stats_due;
+} Plugin;
+
+#ifdef __SANITIZE_ADDRESS__
+/* The leak check at exit needs a process of its own, which the sandbox refuses: then it is left out. */
+static gboolean in_sandbox;
+
+int __lsan_is_turned_off (void);
+
+int
+__lsan_is_turned_off (void)
+{
+  return in_sandbox;
+}
+#endif
+
+static void say (Plugin *self, const char *format, ...) G_GNUC_PRINTF (2, 3);
+
+/* One line on stderr, which the journal reads. Not g_log (): it would look for a time zone, and the sandbox has none. */
+static void
+say (Plugin *self, const char *format, ...)
+{
+  g_autofree char *text = NULL;
+  va_list args;
+
+  va_start (args, format);
+  text = g_strdup_vprintf (format, args);
+  va_end (args);
+  fprintf (stderr, "gangway-can: %s: %s\n", self->device, text);
+}
+
+static void
+quit (Plugin *self, int status)
+{
+  self->status = status;
+  g_main_loop_quit (self->loop);
+}
+
+/* ---- Statistics ---- */
+
+static void
+report_link (Plugin *self)
+{
+  const GwCanLoad *load = gw_can_bus_get_load (self->bus);
+  guint32 permille = gw_can_load_permille (load);
+  const GangwayLink link = {
+    .state = (GangwayLinkState) self->link_status.state,
+    .tx_errors = self->link_status.tx_errors,
+    .rx_errors = self->link_status.rx_errors,
+    .load_permille = permille == GW_CAN_LOAD_UNKNOWN ? G_MAXUINT : permille,
+    .round_trip_ms = gw_can_load_round_trip_ms (load, GW_CAN_DATAGRAM_MAX),
+    .octets_per_second = gw_can_load_capacity (load),
+    .culprit = load->culprit,
+    .culprit_permille = load->culprit_permille,
+  };
+
+  gangway_bus_set_link (self->agent, &link);
+}
+
+static void
+report (Plugin *self, gint64 now)
+{
+  GwCanBusCounters counters;
+  GangwayStats stats;
+
+  self->stats_due = now + STATS_USEC;
+  gw_can_bus_get_counters (self->bus, &counters);
+  stats = (GangwayStats){
+    .frames_in = counters.frames_in,
+    .frames_out = counters.frames_out,
+    .bytes_in = counters.bytes_in,
+    .bytes_out = counters.bytes_out,
+    .fcs_errors = self->link_status.bus_errors,
+    .oversize = counters.overflows,
+    .aborted = counters.transfers_failed,
+    .dropped = counters.dropped + counters.refused + self->link_status.lost,
+  };
+  gangway_bus_set_stats (self->agent, &stats);
+  for (guint n = 1; n < GW_CAN_NODES; n++)
+    if (self->nodes[n] != NULL)
+      gangway_node_set_retries (self->nodes[n], gw_can_bus_get_retries (self->bus, n));
+  report_link (self);
+}
+
+/* ---- Turns and time ---- */
+
+/* What is due, what may be sent, and when to come again. */
+static void
+turn (Plugin *self, gint64 now)
+{
+  gint64 link_due;
+
+  if (self->link == NULL)
+    return;
+  gw_can_bus_tick (self->bus, now);
+  link_due = gw_can_link_tick (self->link, now);
+  if (now >= self->stats_due)
+    report (self, now);
+  self->due = MIN (gw_can_bus_due (self->bus, now), MIN (link_due, self->stats_due));
+}
+
+typedef struct
+{
+  GSource source;
+  Plugin *plugin;
+} Timer;
+
+static gboolean
+on_timer_prepare (GSource *source, int *timeout)
+{
+  gint64 left = ((Timer *) source)->plugin->due - g_get_monotonic_time ();
+
+  *timeout = left <= 0 ? 0 : (int) MIN ((left + 999) / 1000, G_MAXINT);
+  return left <= 0;
+}
+
+static gboolean
+on_timer_check (GSource *source)
+{
+  return ((Timer *) source)->plugin->due <= g_get_monotonic_time ();
+}
+
+static gboolean
+on_timer (GSource *source, GSourceFunc callback, gpointer data)
+{
+  turn (((Timer *) source)->plugin, g_get_monotonic_time ());
+  return G_SOURCE_CONTINUE;
+}
+
+/* The time is looked at when the main loop goes to sleep: setting g_source_set_ready_time () with every frame would cost
+ * a system call and another round of the loop each time. */
+static GSourceFuncs timer_funcs = { .prepare = on_timer_prepare, .check = on_timer_check, .dispatch = on_timer };
+
+static void
+start_timer (Plugin *self)
+{
+  self->timer = g_source_new (&timer_funcs, sizeof (Timer));
+  ((Timer *) self->timer)->plugin = self;
+  g_source_attach (self->timer, NULL);
+}
+
+/* ---- The bus ---- */
+
+static bool
+on_bus_up (void *owner, unsigned number, const GwLinkHello *hello, GwBytes body, uint32_t rtt_ms)
+{
+  Plugin *self = owner;
+  g_autoptr (GBytes) cbor = g_bytes_new (body.ptr, body.len);
+  g_autoptr (GError) error = NULL;
+  GangwayNode *node
+      = gangway_bus_node_up (self->agent, MIN (hello->mtu, GW_CAN_DATAGRAM_MAX), rtt_ms, cbor, &error);
+
+  if (node == NULL)
+    {
+      say (self, "cannot take node %u, which answers: %s", number, error->message);
+      return false;
+    }
+  self->nodes[number] = node;
+  gangway_node_set_address (node, number);
+  say (self,
+       "node %u: an endpoint answers: %.*s %.*s, serial number %.*s",
+       number,
+       (int) hello->manufacturer.len,
+       hello->manufacturer.ptr,
+       (int) hello->model.len,
+       hello->model.ptr,
+       (int) hello->serial.len,
+       hello->serial.ptr);
+  return true;
+}
+
+static void
+on_bus_down (void *owner, unsigned number, GwCanDown why)
+{
+  static const struct
+  {
+    GangwayDownReason reason;
+    const char *text;
+  } reasons[] = {
+    [GW_CAN_DOWN_GONE] = { GANGWAY_DOWN_REASON_GONE, "the endpoint is gone" },
+    [GW_CAN_DOWN_SILENT] = { GANGWAY_DOWN_REASON_SILENT, "the endpoint does not answer any more" },
+    [GW_CAN_DOWN_REPLACED] = { GANGWAY_DOWN_REASON_REPLACED, "another endpoint answers" },
+  };
+  Plugin *self = owner;
+
+  say (self, "node %u: %s", number, reasons[why].text);
+  gangway_node_down (self->nodes[number], reasons[why].reason);
+  g_clear_object (&self->nodes[number]);
+}
+
+static void
+on_bus_datagram (void *owner, unsigned number, GwBytes datagram)
+{
+  Plugin *self = owner;
+  g_autoptr (GBytes) bytes = g_bytes_new (datagram.ptr, datagram.len);
+
+  /* Not taken means dropped and counted by the library. */
+  gangway_node_send (self->nodes[number], bytes, NULL);
+}
+
+static size_t
+on_bus_next (void *owner, unsigned number, uint8_t *out)
+{
+  Plugin *self = owner;
+  g_autoptr (GBytes) datagram = gangway_node_queue_pop (self->nodes[number]);
+  gsize len = 0;
+  gconstpointer data = datagram != NULL ? g_bytes_get_data (datagram, &len) : NULL;
+
+  if (len > GW_CAN_DATAGRAM_MAX)
+    return 0;
+  if (len > 0)
+    memcpy (out, data, len);
+  return len;
+}
+
+static void
+on_bus_news (void *owner, GwCanNews what, unsigned number)
+{
+  static const char *const texts[] = {
+    [GW_CAN_NEWS_TWO_ON_ONE] = "two nodes have this number; it is taken from both, and they are numbered anew",
+    [GW_CAN_NEWS_OTHER_UID] = "answers with another uid than it was numbered by; it is numbered anew",
+    [GW_CAN_NEWS_NO_ANSWER] = "is there, and does not answer hello: another CANopen device, or firmware without ISO-TP",
+    [GW_CAN_NEWS_FLOODS] = "sends more datagrams than are carried; some are dropped",
+  };
+
+  say (owner, "node %u: %s", number, texts[what]);
+}
+
+static void
+on_bus_trouble (void *owner, GwLssTrouble kind, const uint8_t uid[GW_UID_LEN])
+{
+  static const char *const texts[] = {
+    [GW_LSS_TROUBLE_NOT_TAKEN] = "was given a number, and sends no heartbeat",
+    [GW_LSS_TROUBLE_REFUSED] = "is found, but takes no number",
+    [GW_LSS_TROUBLE_TWICE] = "asks for a number while the node of that number is alive: two have one uid",
+    [GW_LSS_TROUBLE_UNSTABLE] = "somebody answers the search differently each time: look at wiring and termination",
+    [GW_LSS_TROUBLE_LIAR] = "somebody answers what nobody was asked: a node disturbs the search; unplug one after the other",
+    [GW_LSS_TROUBLE_FOREIGN_MASTER] = "another LSS master gives numbers on this bus; there must be one",
+    [GW_LSS_TROUBLE_FULL] = "finds no number free: 127 nodes are the most",
+  };
+  char hex[2 * GW_UID_LEN + 1];
+  static const guint8 none[GW_UID_LEN];
+
+  for (gsize i = 0; i < GW_UID_LEN; i++)
+    g_snprintf (hex + 2 * i, 3, "%02x", uid[i]);
+  say (owner, "%s%s%s", memcmp (uid, none, GW_UID_LEN) == 0 ? "" : hex,
+       memcmp (uid, none, GW_UID_LEN) == 0 ? "" : ": ", texts[kind]);
+}
+
+static const GwCanBusFuncs bus_funcs = {
+  .up = on_bus_up,
+  .down = on_bus_down,
+  .datagram = on_bus_datagram,
+  .next = on_bus_next,
+  .news = on_bus_news,
+  .trouble = on_bus_trouble,
+};
+
+/* ---- The link ---- */
+
+static gboolean
+on_link_next (gpointer owner, GwCanFrame *frame, guint32 *tag, gint64 now)
+{
+  return gw_can_bus_pull (((Plugin *) owner)->bus, frame, tag, now);
+}
+
+static void
+on_link_sent (gpointer owner, guint32 tag, const GwCanFrame *frame, gint64 now)
+{
+  gw_can_bus_sent (((Plugin *) owner)->bus, tag, frame, now);
+}
+
+static void
+on_link_unsent (gpointer owner, guint32 tag, gint64 now)
+{
+  gw_can_bus_unsent (((Plugin *) owner)->bus, tag, now);
+}
+
+static void
+on_link_lost (gpointer owner, guint32 tag, gint64 now)
+{
+  gw_can_bus_lost (((Plugin *) owner)->bus, tag, now);
+}
+
+static void
+on_link_frame (gpointer owner, const GwCanFrame *frame, gint64 now)
+{
+  gw_can_bus_take (((Plugin *) owner)->bus, frame, now);
+}
+
+static void
+on_link_overheard (gpointer owner, const GwCanFrame *frame, gint64 now)
+{
+  gw_can_bus_overhear (((Plugin *) owner)->bus, frame);
+}
+
+static void
+on_link_missed (gpointer owner, guint32 frames, gint64 now)
+{
+  gw_can_bus_missed (((Plugin *) owner)->bus, frames);
+}
+
+static const char *
+state_text (GwCanState state)
+{
+  static const char *const texts[] = { "unknown", "active", "warning", "passive", "off" };
+
+  return texts[state];
+}
+
+static void
+on_link_status (gpointer owner, const GwCanStatus *status, gint64 now)
+{
+  Plugin *self = owner;
+  GwCanStatus old = self->link_status;
+
+  self->link_status = *status;
+  if (status->bit_rate != old.bit_rate || status->data_rate != old.data_rate || status->fd != old.fd)
+    gw_can_bus_set_link (self->bus, status->bit_rate, status->data_rate, status->fd);
+  if (status->up != old.up)
+    say (self, "the link is %s", status->up ? "up" : "down");
+  if (status->state == old.state)
+    return;
+  /* Into and out of "off" is worth a line; what hovers around the warning limit is not. */
+  if (status->state == GW_CAN_STATE_OFF)
+    say (self, "bus off: the controller has left the bus after too many errors; look at wiring, termination and bit rate");
+  else if (old.state == GW_CAN_STATE_OFF)
+    say (self, "on the bus again (%s)", state_text (status->state));
+  report_link (self);
+}
+
+static void
+on_link_turned (gpointer owner, gint64 now)
+{
+  turn (owner, now);
+}
+
+static void
+on_link_say (gpointer owner, const char *text)
+{
+  say (owner, "%s", text);
+}
+
+static void
+on_link_gone (gpointer owner, gboolean failed, const char *why)
+{
+  Plugin *self = owner;
+
+  say (self, "%s (%s)", failed ? "the device cannot be used" : "the device is gone", why);
+  gw_can_bus_end (self->bus);
+  self->due = G_MAXINT64;
+  quit (self, failed ? EXIT_FAILURE : EXIT_SUCCESS);
+}
+
+static const GwCanLinkFuncs link_funcs = {
+  .next = on_link_next,
+  .sent = on_link_sent,
+  .unsent = on_link_unsent,
+  .lost = on_link_lost,
+  .frame = on_link_frame,
+  .overheard = on_link_overheard,
+  .missed = on_link_missed,
+  .status = on_link_status,
+  .turned = on_link_turned,
+  .say = on_link_say,
+  .gone = on_link_gone,
+};
+
+/* ---- The agent ---- */
+
+static void
+on_agent_attached (GangwayBus *agent, Plugin *self)
+{
+  say (self, "attached as %s", gangway_bus_get_object_path (agent));
+}
+
+static void
+on_agent_detached (GangwayBus *agent, const char *why, Plugin *self)
+{
+  say (self, "detached: %s", why);
+}
+
+static void
+on_agent_refused (GangwayBus *agent, const char *why, Plugin *self)
+{
+  say (self, "not attached: %s; trying again", why);
+}
+
+static void
+on_agent_datagram (GangwayBus *agent, GangwayNode *node, GBytes *datagram, Plugin *self)
+{
+  gint64 now = g_get_monotonic_time ();
+
+  if (!gangway_node_queue_push (node, datagram))
+    return;
+  gw_can_bus_kick (self->bus, gangway_node_get_address (node));
+  turn (self, now);
+}
+
+static void
+on_agent_scan (GangwayBus *agent, Plugin *self)
+{
+  gint64 now = g_get_monotonic_time ();
+
+  gw_can_bus_scan (self->bus, now);
+  turn (self, now);
+}
+
+static void
+on_agent_lost (GangwayBus *agent, const char *why, Plugin *self)
+{
+  say (self, "%s", why);
+  quit (self, EXIT_FAILURE);
+}
+
+static void
+on_agent_ready (GObject *source, GAsyncResult *result, gpointer data)
+{
+  Plugin *self = data;
+  g_autoptr (GError) error = NULL;
+
+  if (gangway_bus_attach_finish (GANGWAY_BUS (source), result, &error)
+      || g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+    return;
+  say (self, "%s", error->message);
+  quit (self, EXIT_FAILURE);
+}
+
+static void
+start_agent (Plugin *self)
+{
+  self->agent = g_object_new (GANGWAY_TYPE_BUS,
+                              "name",
+                              self->name,
+                              "kind",
+                              "can",
+                              "device",
+                              self->device,
+                              "plugin",
+                              "gangway-can " GANGWAY_VERSION,
+                              "bus-address",
+                              self->bus_address,
+                              "sandbox",
+                              !self->no_sandbox,
+                              NULL);
+  g_signal_connect (self->agent, "attached", G_CALLBACK (on_agent_attached), self);
+  g_signal_connect (self->agent, "detached", G_CALLBACK (on_agent_detached), self);
+  g_signal_connect (self->agent, "refused", G_CALLBACK (on_agent_refused), self);
+  g_signal_connect (self->agent, "datagram", G_CALLBACK (on_agent_datagram), self);
+  g_signal_connect (self->agent, "scan", G_CALLBACK (on_agent_scan), self);
+  g_signal_connect (self->agent, "lost", G_CALLBACK (on_agent_lost), self);
+  gangway_bus_attach_async (self->agent, NULL, on_agent_ready, self);
+}
+
+/* ---- The program ---- */
+
+static gboolean
+on_signal (gpointer data)
+{
+  Plugin *self = data;
+
+  gw_can_bus_end (self->bus);
+  quit (self, EXIT_SUCCESS);
+  return G_SOURCE_CONTINUE;
+}
+
+/* The device's own name, in the characters of a bus's name. */
+static char *
+name_of_device (const char *device)
+{
+  char *name = g_path_get_basename (device);
+
+  for (char *c = name; *c != '\0'; c++)
+    if (!g_ascii_isalnum (*c) && *c != '-')
+      *c = '_';
+  if (strlen (name) > NAME_MAX_LEN)
+    name[NAME_MAX_LEN] = '\0';
+  return name;
+}
+
+static gboolean
+check_options (Plugin *self, GError **error)
+{
+  const char *wrong = NULL;
+
+  if (self->device == NULL)
+    wrong = "--device INTERFACE or --device slcan:PATH is needed, and nothing else";
+  else if (self->rate <= 0 || self->data_rate < 0 || self->tty_speed <= 0)
+    wrong = "rates and speeds are in bits per second, above 0";
+  else if (self->vendor < 0 || self->vendor > G_MAXUINT32)
+    wrong = "--vendor has 32 bits";
+  if (wrong != NULL)
+    g_set_error_literal (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, wrong);
+  return wrong == NULL;
+}
+
+static gboolean
+parse_options (Plugin *self, int *argc, char ***argv, GError **error)
+{
+  const GOptionEntry entries[] = {
+    { "device", 0, 0, G_OPTION_ARG_STRING, &self->device, "The interface (can0), or slcan: and the path of an adapter", "DEVICE" },
+    { "name", 0, 0, G_OPTION_ARG_STRING, &self->name, "Name of the bus (the device's)", "NAME" },
+    { "rate", 0, 0, G_OPTION_ARG_INT, &self->rate, "Bit rate that an adapter is opened with (500000)", "BIT/S" },
+    { "data-rate", 0, 0, G_OPTION_ARG_INT, &self->data_rate, "Its bit rate in the data of FD frames (none)", "BIT/S" },
+    { "tty-speed", 0, 0, G_OPTION_ARG_INT, &self->tty_speed, "Speed of an adapter's serial line (115200)", "BIT/S" },
+    { "vendor", 0, 0, G_OPTION_ARG_INT64, &self->vendor, "Vendor in the nodes' identity (0)", "N" },
+    { "bus", 0, 0, G_OPTION_ARG_STRING, &self->bus_address, "D-Bus address (the system bus)", "ADDRESS" },
+    { "no-sandbox", 0, 0, G_OPTION_ARG_NONE, &self->no_sandbox, "Stay outside the sandbox, to debug", NULL },
+    { "version", 0, 0, G_OPTION_ARG_NONE, &self->version, "Print the version", NULL },
+    { NULL },
+  };
+  g_autoptr (GOptionContext) context = g_option_context_new ("- a CAN bus as a Gangway field bus");
+
+  self->rate = RATE_DEFAULT;
+  self->tty_speed = GW_SERIAL_SPEED_DEFAULT;
+  g_option_context_add_main_entries (context, entries, NULL);
+  if (!g_option_context_parse (context, argc, argv, error))
+    return FALSE;
+  if (self->version)
+    return TRUE;
+  if (*argc > 1)
+    g_clear_pointer (&self->device, g_free);
+  if (!check_options (self, error))
+    return FALSE;
+  if (self->name == NULL)
+    self->name = name_of_device (self->device);
+  return TRUE;
+}
+
+static void
+clear (Plugin *self)
+{
+  if (self->timer != NULL)
+    g_source_destroy (self->timer);
+  g_clear_pointer (&self->timer, g_source_unref);
+  for (guint n = 0; n < GW_CAN_NODES; n++)
+    g_clear_object (&self->nodes[n]);
+  g_clear_object (&self->agent);
+  g_clear_pointer (&self->link, gw_can_link_free);
+  g_clear_pointer (&self->bus, gw_can_bus_free);
+  g_clear_pointer (&self->loop, g_main_loop_unref);
+  g_free (self->device);
+  g_free (self->name);
+  g_free (self->bus_address);
+}
+
+static gboolean
+start (Plugin *self, GError **error)
+{
+  const GwCanLinkConfig link = { self->device, (guint32) self->rate, (guint32) self->data_rate, (guint) self->tty_speed };
+  GwCanBusConfig config = { .vendor = (uint32_t) self->vendor };
+
+  self->link = gw_can_link_open (&link, &link_funcs, self, error);
+  if (self->link == NULL)
+    return FALSE;
+#ifdef __SANITIZE_ADDRESS__
+  in_sandbox = !self->no_sandbox;
+#endif
+  for (gsize i = 0; i < sizeof config.nonce; i++)
+    config.nonce[i] = (guint8) g_random_int_range (0, 256);
+  self->bus = gw_can_bus_new (&config, &bus_funcs, self, g_get_monotonic_time ());
+  self->link_status = self->link->status;
+  gw_can_bus_set_link (
+      self->bus, self->link_status.bit_rate, self->link_status.data_rate, self->link_status.fd);
+  g_unix_signal_add (SIGTERM, on_signal, self);
+  g_unix_signal_add (SIGINT, on_signal, self);
+  start_agent (self);
+  start_timer (self);
+  return TRUE;
+}
+
+int
+main (int argc, char **argv)
+{
+  Plugin self = { .status = EXIT_FAILURE };
+  g_autoptr (GError) error = NULL;
+
+  if (!parse_options (&self, &argc, &argv, &error))
+    fprintf (stderr, "gangway-can: %s\n", error->message);
+  else if (self.version)
+    {
+      puts ("gangway-can " GANGWAY_VERSION);
+      self.status = EXIT_SUCCESS;
+    }
+  else
+    {
+      self.loop = g_main_loop_new (NULL, FALSE);
+      if (start (&self, &error))
+        g_main_loop_run (self.loop);
+      else
+        fprintf (stderr, "gangway-can: %s\n", error->message);
+    }
+  clear (&self);
+  return self.status;
+}

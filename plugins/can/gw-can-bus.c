@@ -1,0 +1,798 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "gw-can-bus.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "gw-isotp.h"
+#include "gw-lss-codec.h"
+
+#define USEC_PER_MS INT64_C (1000)
+#define USEC_PER_SEC INT64_C (1000000)
+#define NEWS_USEC (60 * USEC_PER_SEC)
+/* One that rebooted sends no heartbeats with its old number: so long after the last it may have it again. */
+#define REBOOTED_USEC GW_LSS_DOUBT_USEC
+/* Flow control that had to wait is looked at again. */
+#define FLOW_RETRY_USEC (5 * USEC_PER_MS)
+/* Questions without an answer after which somebody is told. */
+#define NO_ANSWER_ASKS 5
+/* What flow control asks of the nodes: no pauses, the link below takes what the bus carries. */
+#define BLOCK_SIZE 0
+#define ST_MIN 0
+#define PCI_FIRST 1 /* ISO 15765-2, 9.6.1: high half of the first octet */
+
+/* ---- Sets of node numbers ---- */
+
+typedef struct
+{
+  uint64_t bits[2];
+} Set;
+
+static void
+set_add (Set *set, unsigned n)
+{
+  set->bits[n / 64] |= UINT64_C (1) << n % 64;
+}
+
+static void
+set_remove (Set *set, unsigned n)
+{
+  set->bits[n / 64] &= ~(UINT64_C (1) << n % 64);
+}
+
+static bool
+set_has (const Set *set, unsigned n)
+{
+  return set->bits[n / 64] >> n % 64 & 1;
+}
+
+/* The first one after @n; 0: none. Numbers begin with 1. */
+static unsigned
+set_after (const Set *set, unsigned n)
+{
+  for (unsigned next = n + 1; next < GW_CAN_NODES;)
+    {
+      uint64_t rest = set->bits[next / 64] >> next % 64;
+
+      if (rest != 0)
+        return next + (unsigned) __builtin_ctzll (rest);
+      next = (next / 64 + 1) * 64;
+    }
+  return 0;
+}
+
+/* The same, and then from the start again. */
+static unsigned
+set_round (const Set *set, unsigned n)
+{
+  unsigned next = set_after (set, n);
+
+  return next != 0 ? next : set_after (set, 0);
+}
+
+/* ---- The bus ---- */
+
+/* Whether a node takes FD frames is learned from what it sends. */
+typedef enum
+{
+  FRAMES_UNKNOWN,
+  FRAMES_CLASSIC,
+  FRAMES_FD,
+} Frames;
+
+typedef struct
+{
+  GwCanNode node;
+  GwIsotp isotp;
+  uint8_t generation; /* of isotp: ends of older frames are nobody's */
+  bool asking;        /* a question waits for the wire */
+  Frames frames;
+  bool rx_fd; /* the message being received comes in FD frames */
+  size_t tx_len;
+  int64_t tx_at, rx_at;
+  int64_t flow_nsec, flow_at;     /* bucket of wire time for flow control */
+  int64_t datagrams, datagrams_at; /* bucket of datagrams, in millionths */
+  uint64_t retries;
+  uint8_t rx[GW_CAN_DATAGRAM_MAX], tx[GW_CAN_DATAGRAM_MAX];
+} Slot;
+
+struct _GwCanBus
+{
+  const GwCanBusFuncs *funcs;
+  void *owner;
+  GwCanLoad load;
+  GwLssMaster lss;
+  int64_t listen_until;
+  bool fd;
+  unsigned last_number;           /* given by LSS */
+  Set known;                      /* not free */
+  Set active;                     /* ISO-TP has something to do */
+  Set flow, data;                 /* may have a frame of that kind */
+  Set resets;                     /* NMT to be sent */
+  unsigned last_flow, last_data;  /* whose turn it was */
+  bool flow_waits;
+  GwCanBusCounters counters;
+  int64_t told[GW_CAN_N_NEWS][GW_CAN_NODES];
+  Slot slots[GW_CAN_NODES];
+};
+
+enum
+{
+  TAG_RESET,
+  TAG_LSS,
+  TAG_NODE,
+};
+
+static uint32_t
+tag_of (unsigned kind, unsigned n, unsigned generation)
+{
+  return kind << 16 | generation << 8 | n;
+}
+
+static void
+tell (GwCanBus *self, GwCanNews what, unsigned n, int64_t now)
+{
+  if (self->told[what][n] != 0 && now - self->told[what][n] < NEWS_USEC)
+    return;
+  self->told[what][n] = now;
+  self->funcs->news (self->owner, what, n);
+}
+
+/* ---- Life of a number ---- */
+
+static void
+init_isotp (GwCanBus *self, unsigned n)
+{
+  Slot *slot = &self->slots[n];
+  GwIsotpConfig config;
+
+  gw_isotp_config_default (&config,
+                           gw_can_isotp_id ((uint8_t) n, GW_CAN_GATEWAY_ADDRESS),
+                           gw_can_isotp_id (GW_CAN_GATEWAY_ADDRESS, (uint8_t) n));
+  config.block_size = BLOCK_SIZE;
+  config.st_min = ST_MIN;
+  config.window = GW_ISOTP_WINDOW_MAX;
+  gw_isotp_init (&slot->isotp, &config, slot->rx, sizeof slot->rx);
+  slot->generation++;
+  slot->asking = false;
+}
+
+/* Somebody is there where nobody was. */
+static void
+open_slot (GwCanBus *self, unsigned n, int64_t now)
+{
+  Slot *slot = &self->slots[n];
+
+  init_isotp (self, n);
+  slot->frames = FRAMES_UNKNOWN;
+  slot->flow_nsec = GW_CAN_FLOW_BURST * (int64_t) self->load.frame_nsec;
+  slot->flow_at = now;
+  slot->datagrams = GW_CAN_DATAGRAMS_BURST * USEC_PER_SEC;
+  slot->datagrams_at = now;
+  set_add (&self->known, n);
+}
+
+static void
+close_slot (GwCanBus *self, unsigned n)
+{
+  init_isotp (self, n);
+  set_remove (&self->known, n);
+  set_remove (&self->active, n);
+  set_remove (&self->flow, n);
+  set_remove (&self->data, n);
+}
+
+static void
+take_back (GwCanBus *self, unsigned n, GwCanNews why, int64_t now)
+{
+  Slot *slot = &self->slots[n];
+  bool was_up = slot->node.state == GW_CAN_NODE_UP;
+
+  tell (self, why, n, now);
+  gw_can_node_free (&slot->node);
+  close_slot (self, n);
+  set_add (&self->resets, n);
+  if (was_up)
+    self->funcs->down (self->owner, n, GW_CAN_DOWN_REPLACED);
+}
+
+/* ---- Numbering ---- */
+
+static bool
+has_uid (const GwCanNode *node, const uint8_t *uid)
+{
+  return (node->state == GW_CAN_NODE_UP && memcmp (node->kid, uid, GW_UID_LEN) == 0)
+         || (node->state != GW_CAN_NODE_FREE && node->has_uid && memcmp (node->uid, uid, GW_UID_LEN) == 0);
+}
+
+static uint8_t
+on_lss_number (void *owner, const uint8_t *uid, int64_t now)
+{
+  GwCanBus *self = owner;
+
+  for (unsigned n = set_after (&self->known, 0); n != 0; n = set_after (&self->known, n))
+    {
+      GwCanNode *node = &self->slots[n].node;
+
+      if (!has_uid (node, uid))
+        continue;
+      if (now - node->heard_at >= REBOOTED_USEC)
+        return (uint8_t) n;
+      gw_can_node_ask_now (node, now); /* the uid twice: is that one still there? */
+    }
+  for (unsigned i = 0; i < GW_LSS_NODE_MAX; i++)
+    {
+      unsigned n = (self->last_number + i) % GW_LSS_NODE_MAX + 1;
+
+      if (!gw_can_node_is_vacant (&self->slots[n].node, now))
+        continue;
+      self->last_number = n;
+      return (uint8_t) n;
+    }
+  return 0;
+}
+
+static void
+on_lss_numbered (void *owner, uint8_t n, const uint8_t *uid, int64_t now)
+{
+  GwCanBus *self = owner;
+
+  if (!set_has (&self->known, n))
+    open_slot (self, n, now);
+  else
+    init_isotp (self, n);
+  gw_can_node_numbered (&self->slots[n].node, uid, now);
+}
+
+static void
+on_lss_trouble (void *owner, GwLssTrouble kind, const uint8_t *uid, int64_t now)
+{
+  GwCanBus *self = owner;
+
+  self->funcs->trouble (self->owner, kind, uid);
+}
+
+static const GwLssMasterFuncs lss_funcs = {
+  .number = on_lss_number,
+  .numbered = on_lss_numbered,
+  .trouble = on_lss_trouble,
+};
+
+/* ---- Datagrams in ---- */
+
+static void
+take_hello (GwCanBus *self, unsigned n, const GwLinkHello *hello, GwBytes body, int64_t rtt, int64_t now)
+{
+  Slot *slot = &self->slots[n];
+  bool was_up = slot->node.state == GW_CAN_NODE_UP;
+  uint32_t rtt_ms = rtt > UINT16_MAX * USEC_PER_MS ? UINT16_MAX : (uint32_t) (rtt / USEC_PER_MS + 1);
+  GwCanHello what = gw_can_node_hello (&slot->node, hello, now);
+
+  if (what == GW_CAN_HELLO_SAME)
+    return;
+  if (what == GW_CAN_HELLO_OTHER && gw_can_node_may_reset (&slot->node, now))
+    {
+      take_back (self, n, was_up ? GW_CAN_NEWS_TWO_ON_ONE : GW_CAN_NEWS_OTHER_UID, now);
+      gw_lss_master_scan (&self->lss, now);
+      return;
+    }
+  /* Taken back lately, and here it is again: then it is as it says. What counts is proven in DTLS. */
+  if (was_up)
+    self->funcs->down (self->owner, n, GW_CAN_DOWN_REPLACED);
+  slot->node.state = GW_CAN_NODE_FOUND;
+  if (self->funcs->up (self->owner, n, hello, body, rtt_ms))
+    {
+      gw_can_node_accept (&slot->node, hello);
+      set_add (&self->data, n);
+    }
+}
+
+/* Whether the agent could do anything with it. */
+static bool
+is_worth_carrying (GwBytes datagram)
+{
+  switch (gw_datagram_kind (datagram.ptr, datagram.len))
+    {
+    case GW_DATAGRAM_DTLS:
+      return gw_datagram_whole_records (datagram.ptr, datagram.len) > 0;
+    case GW_DATAGRAM_SMP_RESPONSE:
+      return true;
+    default:
+      return false;
+    }
+}
+
+static bool
+may_carry (Slot *slot, int64_t now)
+{
+  slot->datagrams += (now - slot->datagrams_at) * GW_CAN_DATAGRAMS_RATE;
+  slot->datagrams_at = now;
+  if (slot->datagrams > GW_CAN_DATAGRAMS_BURST * USEC_PER_SEC)
+    slot->datagrams = GW_CAN_DATAGRAMS_BURST * USEC_PER_SEC;
+  if (slot->datagrams < USEC_PER_SEC)
+    return false;
+  slot->datagrams -= USEC_PER_SEC;
+  return true;
+}
+
+static void
+take_datagram (GwCanBus *self, unsigned n, GwBytes datagram, int64_t now)
+{
+  Slot *slot = &self->slots[n];
+  GwLinkHello hello;
+  GwBytes body;
+  int64_t asked_at;
+
+  if (gw_link_question_take (&slot->node.question, datagram, &hello, &body, &asked_at))
+    {
+      slot->frames = slot->rx_fd ? FRAMES_FD : FRAMES_CLASSIC;
+      take_hello (self, n, &hello, body, now - asked_at, now);
+    }
+  else if (!is_worth_carrying (datagram))
+    self->counters.refused++;
+  else if (slot->node.state != GW_CAN_NODE_UP)
+    self->counters.dropped++; /* who it is is being asked */
+  else if (!may_carry (slot, now))
+    {
+      self->counters.dropped++;
+      tell (self, GW_CAN_NEWS_FLOODS, n, now);
+    }
+  else
+    self->funcs->datagram (self->owner, n, datagram);
+}
+
+static void
+handle (GwCanBus *self, unsigned n, GwIsotpEvent event, int64_t now)
+{
+  Slot *slot = &self->slots[n];
+  GwBytes message;
+
+  switch (event)
+    {
+    case GW_ISOTP_RECEIVED:
+      message = gw_isotp_message (&slot->isotp);
+      gw_can_load_measure (&self->load, message.len, now - slot->rx_at);
+      take_datagram (self, n, message, now);
+      break;
+    case GW_ISOTP_SENT:
+      gw_can_load_measure (&self->load, slot->tx_len, now - slot->tx_at);
+      set_add (&self->data, n);
+      break;
+    case GW_ISOTP_SEND_FAILED:
+      slot->retries++;
+      self->counters.transfers_failed++;
+      set_add (&self->data, n);
+      break;
+    case GW_ISOTP_RECEIVE_FAILED:
+      slot->retries++;
+      self->counters.transfers_failed++;
+      break;
+    case GW_ISOTP_NOTHING:
+      break;
+    }
+}
+
+/* ---- Frames in ---- */
+
+static void
+take_isotp (GwCanBus *self, unsigned n, const GwCanFrame *frame, int64_t now)
+{
+  Slot *slot = &self->slots[n];
+  unsigned pci = frame->len > 0 ? frame->data[0] >> 4 : UINT8_MAX;
+  GwIsotpEvent event;
+
+  if (!set_has (&self->known, n))
+    open_slot (self, n, now);
+  gw_can_node_heard (&slot->node, now);
+  if (pci <= PCI_FIRST)
+    slot->rx_fd = frame->fd;
+  if (pci == PCI_FIRST)
+    {
+      slot->rx_at = now;
+      set_add (&self->flow, n);
+    }
+  event = gw_isotp_take (&slot->isotp, frame, now);
+  set_add (&self->active, n);
+  if (gw_isotp_is_sending (&slot->isotp))
+    set_add (&self->data, n);
+  handle (self, n, event, now);
+}
+
+static void
+take_beat (GwCanBus *self, unsigned n, uint8_t state, int64_t now)
+{
+  Slot *slot = &self->slots[n];
+
+  if (!set_has (&self->known, n))
+    open_slot (self, n, now);
+  if (gw_can_node_beat (&slot->node, state == GW_HEARTBEAT_BOOT, now) != GW_CAN_NODE_RESET
+      || !gw_can_node_may_reset (&slot->node, now))
+    return;
+  take_back (self, n, GW_CAN_NEWS_TWO_ON_ONE, now);
+  gw_lss_master_scan (&self->lss, now);
+}
+
+void
+gw_can_bus_overhear (GwCanBus *self, const GwCanFrame *frame)
+{
+  self->counters.frames_in++;
+  self->counters.bytes_in += frame->len;
+  gw_can_load_count (&self->load, frame, gw_can_load_source (frame));
+}
+
+void
+gw_can_bus_missed (GwCanBus *self, uint32_t frames)
+{
+  self->counters.frames_in += frames;
+  gw_can_load_count_unseen (&self->load, frames);
+}
+
+void
+gw_can_bus_take (GwCanBus *self, const GwCanFrame *frame, int64_t now)
+{
+  uint8_t n = gw_can_load_source (frame), state;
+
+  self->counters.frames_in++;
+  self->counters.bytes_in += frame->len;
+  gw_can_load_count (&self->load, frame, n);
+  if (frame->remote)
+    return;
+  if (frame->extended)
+    {
+      if (n != 0)
+        take_isotp (self, n, frame, now);
+    }
+  else if (gw_heartbeat_decode (frame, &n, &state))
+    {
+      gw_lss_master_take (&self->lss, frame, now);
+      take_beat (self, n, state, now);
+    }
+  else if (frame->id == GW_LSS_ID_SLAVE || frame->id == GW_LSS_ID_MASTER)
+    gw_lss_master_take (&self->lss, frame, now);
+}
+
+/* ---- Frames out ---- */
+
+/* FD to nodes that are known to take it; where that is not known every other question tries. */
+static void
+choose_frames (GwCanBus *self, Slot *slot)
+{
+  GwIsotpConfig *config = &slot->isotp.config;
+  bool fd = self->fd && (slot->frames == FRAMES_FD || (slot->frames == FRAMES_UNKNOWN && slot->node.asks % 2 == 1));
+
+  config->fd = config->brs = fd;
+  config->tx_dl = fd ? GW_CAN_LEN_MAX : GW_CAN_LEN_CLASSIC;
+}
+
+/* Gives ISO-TP of an idle node its next message. */
+static bool
+start_next (GwCanBus *self, unsigned n, int64_t now)
+{
+  Slot *slot = &self->slots[n];
+
+  slot->tx_len = 0;
+  if (slot->asking)
+    {
+      slot->asking = false;
+      slot->tx_len = gw_link_question_ask (&slot->node.question, slot->tx, now);
+    }
+  else if (slot->node.state == GW_CAN_NODE_UP)
+    slot->tx_len = self->funcs->next (self->owner, n, slot->tx);
+  if (slot->tx_len == 0)
+    return false;
+  choose_frames (self, slot);
+  slot->tx_at = now;
+  set_add (&self->active, n);
+  return gw_isotp_send (&slot->isotp, (GwBytes){ slot->tx, slot->tx_len }, now) == GW_OK;
+}
+
+/* Whether a node has flow control left; only a full bus counts it. */
+static bool
+may_flow (GwCanBus *self, Slot *slot, int64_t now)
+{
+  int64_t most = GW_CAN_FLOW_BURST * (int64_t) self->load.frame_nsec;
+
+  slot->flow_nsec += (now - slot->flow_at) * GW_CAN_FLOW_PERMILLE; /* usec x permille = nsec */
+  slot->flow_at = now;
+  if (slot->flow_nsec > most)
+    slot->flow_nsec = most;
+  return slot->flow_nsec > 0 || self->load.load_permille < GW_CAN_FLOW_LOAD_PERMILLE;
+}
+
+static bool
+pull_flow (GwCanBus *self, GwCanFrame *frame, unsigned *number, int64_t now)
+{
+  Set left = self->flow;
+
+  self->flow_waits = false;
+  for (unsigned n = set_round (&left, self->last_flow); n != 0; n = set_round (&left, n))
+    {
+      Slot *slot = &self->slots[n];
+
+      set_remove (&left, n);
+      if (!may_flow (self, slot, now))
+        {
+          self->flow_waits = true;
+          continue;
+        }
+      set_remove (&self->flow, n);
+      if (!gw_isotp_pull (&slot->isotp, now, frame))
+        continue;
+      slot->flow_nsec -= (int64_t) self->load.frame_nsec;
+      self->last_flow = *number = n;
+      return true;
+    }
+  return false;
+}
+
+static bool
+pull_data (GwCanBus *self, GwCanFrame *frame, unsigned *number, int64_t now)
+{
+  for (unsigned n = set_round (&self->data, self->last_data); n != 0; n = set_round (&self->data, n))
+    {
+      Slot *slot = &self->slots[n];
+
+      /* Its flow control would come first, and that has to wait. */
+      if (!set_has (&self->flow, n)
+          && (gw_isotp_is_sending (&slot->isotp) || start_next (self, n, now))
+          && gw_isotp_pull (&slot->isotp, now, frame))
+        {
+          self->last_data = *number = n;
+          return true;
+        }
+      set_remove (&self->data, n);
+    }
+  return false;
+}
+
+bool
+gw_can_bus_pull (GwCanBus *self, GwCanFrame *frame, uint32_t *tag, int64_t now)
+{
+  unsigned n = set_after (&self->resets, 0);
+
+  if (n != 0)
+    {
+      set_remove (&self->resets, n);
+      gw_nmt_encode (GW_NMT_RESET_COMMUNICATION, (uint8_t) n, frame);
+      *tag = tag_of (TAG_RESET, n, 0);
+      return true;
+    }
+  if (now >= self->listen_until && gw_lss_master_pull (&self->lss, now, frame))
+    {
+      *tag = tag_of (TAG_LSS, 0, 0);
+      return true;
+    }
+  if (!pull_flow (self, frame, &n, now) && !pull_data (self, frame, &n, now))
+    return false;
+  set_add (&self->active, n);
+  *tag = tag_of (TAG_NODE, n, self->slots[n].generation);
+  return true;
+}
+
+void
+gw_can_bus_sent (GwCanBus *self, uint32_t tag, const GwCanFrame *frame, int64_t now)
+{
+  unsigned n = tag & 0xff;
+  Slot *slot = &self->slots[n];
+
+  self->counters.frames_out++;
+  self->counters.bytes_out += frame->len;
+  gw_can_load_count (&self->load, frame, 0);
+  if (tag >> 16 == TAG_LSS)
+    gw_lss_master_confirm (&self->lss, now);
+  else if (tag == tag_of (TAG_NODE, n, slot->generation))
+    {
+      set_add (&self->data, n);
+      handle (self, n, gw_isotp_confirm (&slot->isotp, now), now);
+    }
+}
+
+void
+gw_can_bus_unsent (GwCanBus *self, uint32_t tag, int64_t now)
+{
+  unsigned n = tag & 0xff;
+  Slot *slot = &self->slots[n];
+
+  if (tag >> 16 == TAG_RESET)
+    set_add (&self->resets, n);
+  else if (tag >> 16 == TAG_LSS)
+    gw_lss_master_unpull (&self->lss);
+  else if (tag == tag_of (TAG_NODE, n, slot->generation))
+    {
+      gw_isotp_unpull (&slot->isotp);
+      set_add (&self->data, n);
+    }
+}
+
+void
+gw_can_bus_lost (GwCanBus *self, uint32_t tag, int64_t now)
+{
+  unsigned n = tag & 0xff;
+  Slot *slot = &self->slots[n];
+
+  if (tag >> 16 != TAG_NODE)
+    {
+      gw_can_bus_unsent (self, tag, now);
+      return;
+    }
+  if (tag != tag_of (TAG_NODE, n, slot->generation))
+    return;
+  init_isotp (self, n);
+  slot->retries++;
+  self->counters.transfers_failed++;
+  set_add (&self->data, n);
+}
+
+/* ---- Time ---- */
+
+static void
+tick_node (GwCanBus *self, unsigned n, int64_t now)
+{
+  Slot *slot = &self->slots[n];
+  bool was_up = slot->node.state == GW_CAN_NODE_UP;
+
+  switch (gw_can_node_tick (&slot->node, now))
+    {
+    case GW_CAN_NODE_ASK:
+      gw_can_node_asked (&slot->node, now);
+      slot->asking = true;
+      set_add (&self->data, n);
+      if (!was_up && slot->node.asks == NO_ANSWER_ASKS)
+        tell (self, GW_CAN_NEWS_NO_ANSWER, n, now);
+      break;
+    case GW_CAN_NODE_LOST:
+      close_slot (self, n);
+      if (was_up)
+        self->funcs->down (self->owner, n, GW_CAN_DOWN_SILENT);
+      break;
+    case GW_CAN_NODE_RESET:
+    case GW_CAN_NODE_NOTHING:
+      break;
+    }
+}
+
+void
+gw_can_bus_tick (GwCanBus *self, int64_t now)
+{
+  gw_can_load_tick (&self->load, now);
+  if (now >= self->listen_until)
+    gw_lss_master_tick (&self->lss, now);
+  for (unsigned n = set_after (&self->active, 0); n != 0; n = set_after (&self->active, n))
+    {
+      GwIsotp *isotp = &self->slots[n].isotp;
+      GwIsotpEvent event;
+
+      if (gw_isotp_due (isotp) == INT64_MAX)
+        set_remove (&self->active, n);
+      if (gw_isotp_due (isotp) > now)
+        continue;
+      set_add (&self->data, n);
+      do
+        handle (self, n, event = gw_isotp_tick (isotp, now), now);
+      while (event != GW_ISOTP_NOTHING);
+    }
+  for (unsigned n = set_after (&self->known, 0); n != 0; n = set_after (&self->known, n))
+    if (gw_can_node_due (&self->slots[n].node) <= now)
+      tick_node (self, n, now);
+}
+
+static int64_t
+sooner (int64_t a, int64_t b)
+{
+  return a < b ? a : b;
+}
+
+int64_t
+gw_can_bus_due (const GwCanBus *self, int64_t now)
+{
+  int64_t due = self->load.slot_at + GW_CAN_LOAD_SLOT_USEC;
+  int64_t lss = gw_lss_master_due (&self->lss);
+
+  due = sooner (due, lss > self->listen_until ? lss : self->listen_until);
+  if (self->flow_waits)
+    due = sooner (due, now + FLOW_RETRY_USEC);
+  for (unsigned n = set_after (&self->active, 0); n != 0; n = set_after (&self->active, n))
+    due = sooner (due, gw_isotp_due (&self->slots[n].isotp));
+  for (unsigned n = set_after (&self->known, 0); n != 0; n = set_after (&self->known, n))
+    due = sooner (due, gw_can_node_due (&self->slots[n].node));
+  return due;
+}
+
+/* ---- The owner ---- */
+
+void
+gw_can_bus_kick (GwCanBus *self, unsigned number)
+{
+  set_add (&self->data, number);
+}
+
+void
+gw_can_bus_scan (GwCanBus *self, int64_t now)
+{
+  gw_lss_master_scan (&self->lss, now);
+  for (unsigned n = set_after (&self->known, 0); n != 0; n = set_after (&self->known, n))
+    if (self->slots[n].node.state == GW_CAN_NODE_FOUND)
+      gw_can_node_ask_now (&self->slots[n].node, now);
+}
+
+void
+gw_can_bus_end (GwCanBus *self)
+{
+  for (unsigned n = set_after (&self->known, 0); n != 0; n = set_after (&self->known, n))
+    {
+      bool was_up = self->slots[n].node.state == GW_CAN_NODE_UP;
+
+      gw_can_node_free (&self->slots[n].node);
+      close_slot (self, n);
+      if (was_up)
+        self->funcs->down (self->owner, n, GW_CAN_DOWN_GONE);
+    }
+}
+
+void
+gw_can_bus_set_link (GwCanBus *self, uint32_t bit_rate, uint32_t data_rate, bool fd)
+{
+  self->fd = fd;
+  gw_can_load_set_rates (&self->load, bit_rate, data_rate, fd);
+}
+
+const GwCanLoad *
+gw_can_bus_get_load (const GwCanBus *self)
+{
+  return &self->load;
+}
+
+void
+gw_can_bus_get_counters (const GwCanBus *self, GwCanBusCounters *out)
+{
+  *out = self->counters;
+}
+
+uint64_t
+gw_can_bus_get_retries (const GwCanBus *self, unsigned number)
+{
+  return self->slots[number].retries;
+}
+
+bool
+gw_can_bus_is_up (const GwCanBus *self, unsigned number)
+{
+  return number < GW_CAN_NODES && self->slots[number].node.state == GW_CAN_NODE_UP;
+}
+
+unsigned
+gw_can_bus_count_up (const GwCanBus *self)
+{
+  unsigned count = 0;
+
+  for (unsigned n = set_after (&self->known, 0); n != 0; n = set_after (&self->known, n))
+    count += self->slots[n].node.state == GW_CAN_NODE_UP;
+  return count;
+}
+
+GwCanBus *
+gw_can_bus_new (const GwCanBusConfig *config, const GwCanBusFuncs *funcs, void *owner, int64_t now)
+{
+  GwCanBus *self = calloc (1, sizeof *self);
+
+  if (self == NULL)
+    abort (); /* as GLib does: there is nothing without it */
+  self->funcs = funcs;
+  self->owner = owner;
+  self->listen_until = now + GW_CAN_LISTEN_MS * USEC_PER_MS;
+  gw_can_load_init (&self->load, now);
+  gw_lss_master_init (&self->lss, config->vendor, &lss_funcs, self, now);
+  for (unsigned n = 1; n < GW_CAN_NODES; n++)
+    {
+      gw_can_node_init (&self->slots[n].node, config->nonce);
+      init_isotp (self, n);
+    }
+  return self;
+}
+
+void
+gw_can_bus_free (GwCanBus *self)
+{
+  free (self);
+}

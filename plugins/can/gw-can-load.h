@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What the frames on a bus take of its time, and who takes it: load, the node that takes more than half, and how long a
+ * datagram takes at the moment. Plain memory of the caller; no clock. Times are monotonic microseconds, wire times
+ * nanoseconds.
+ *
+ * Where the bit rate is not known (vcan has none) shares are computed as if it were GW_CAN_RATE_ASSUMED, and no load is
+ * told. */
+
+#include "gw-can.h"
+
+#define GW_CAN_NODES 128 /* numbers 1 .. 127; 0 is nobody */
+#define GW_CAN_RATE_ASSUMED 500000u
+#define GW_CAN_LOAD_UNKNOWN UINT32_MAX
+/* The figures are made anew this often. */
+#define GW_CAN_LOAD_SLOT_USEC INT64_C (500000)
+/* Above this a node is named; for that many slots in a row; and no more named below that. */
+#define GW_CAN_CULPRIT_PERMILLE 500u
+#define GW_CAN_CULPRIT_SLOTS 2u
+#define GW_CAN_CULPRIT_OVER_PERMILLE 400u
+
+typedef struct
+{
+  uint32_t bit_rate, data_rate; /* bit/s; 0: not known */
+  bool fd;
+  int64_t slot_at;                   /* when the slot began */
+  uint64_t busy_nsec;                /* in this slot */
+  uint64_t node_nsec[GW_CAN_NODES];  /* received from each, in this slot */
+  uint32_t load_permille;            /* of the last slot, also where the rate is assumed */
+  uint8_t suspect, culprit;          /* node numbers; 0: none */
+  uint32_t suspect_slots, culprit_permille;
+  uint64_t frame_nsec;               /* a full frame */
+  uint64_t pace_nsec;                /* an octet of a datagram, as it was lately; 0: nothing was sent yet */
+} GwCanLoad;
+
+void gw_can_load_init (GwCanLoad *self, int64_t now);
+/* Bit rates in bit/s, 0 where not known; @fd: datagrams go in FD frames of 64 octets. */
+void gw_can_load_set_rates (GwCanLoad *self, uint32_t bit_rate, uint32_t data_rate, bool fd);
+/* Whom a frame comes from by its id (ISO-TP to us, heartbeat, CiA 301's predefined connection set); 0: cannot be told. */
+uint8_t gw_can_load_source (const GwCanFrame *frame);
+/* A frame was on the bus; @source: the node that sent it, 0 for ourselves or unknown. Returns its wire time. */
+uint64_t gw_can_load_count (GwCanLoad *self, const GwCanFrame *frame, uint8_t source);
+/* @frames were on the bus that nobody looked at. */
+void gw_can_load_count_unseen (GwCanLoad *self, uint32_t frames);
+/* A datagram of @octets took this long. */
+void gw_can_load_measure (GwCanLoad *self, size_t octets, int64_t usec);
+/* Ends the slot if it is time; whether it did. */
+bool gw_can_load_tick (GwCanLoad *self, int64_t now);
+
+/* Permille of the bit rate, or GW_CAN_LOAD_UNKNOWN. */
+uint32_t gw_can_load_permille (const GwCanLoad *self);
+/* Frames that a datagram takes, its flow control included. */
+uint32_t gw_can_load_frames (const GwCanLoad *self, size_t octets);
+/* A datagram of @octets there and one back, at the present load, milliseconds. */
+uint32_t gw_can_load_round_trip_ms (const GwCanLoad *self, size_t octets);
+/* Octets of datagrams that the bus carries in a second, at best; 0: not known. */
+uint32_t gw_can_load_capacity (const GwCanLoad *self);
