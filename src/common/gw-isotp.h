@@ -123,7 +123,8 @@ GwIsotpResult gw_isotp_receive_failure (const GwIsotp *self);
 /* The frame that may go out now, flow control before data. False: nothing until gw_isotp_due (), until another frame came,
  * or until one of those pulled before is confirmed. */
 bool gw_isotp_pull (GwIsotp *self, int64_t now, GwCanFrame *frame);
-/* The link has sent the oldest frame that was pulled and not confirmed. */
+/* The link has sent the oldest frame that was pulled and not confirmed. After N_TIMEOUT_A all that was pulled is taken for
+ * lost; a confirmation that comes all the same does no harm. */
 GwIsotpEvent gw_isotp_confirm (GwIsotp *self, int64_t now);
 /* The link has not and will not send the newest frame that was pulled (queue full, bus off): it is pulled again. */
 void gw_isotp_unpull (GwIsotp *self);
