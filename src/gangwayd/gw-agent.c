@@ -59,7 +59,7 @@ struct _GwAgent
   GwHeartbeat *heartbeat; /* NULL unless somebody watches */
   GwTimer figures;
   GwTimer renewal;
-  GwStep recount;
+  GwCensus *census;
 };
 
 /* ---- buses ---- */
@@ -244,14 +244,6 @@ on_attach_bus (GwDBusManager *manager,
 /* ---- endpoints ---- */
 
 static void
-on_endpoint_changed (gpointer data)
-{
-  GwAgent *self = data;
-
-  gw_step_queue (&self->recount);
-}
-
-static void
 on_endpoint_added (GwEndpoint *endpoint, gpointer data)
 {
   GwAgent *self = data;
@@ -259,7 +251,7 @@ on_endpoint_added (GwEndpoint *endpoint, gpointer data)
   /* While the roster loads there is none yet to hand on; those are shown right after. */
   if (self->roster != NULL)
     g_hash_table_insert (self->endpoints, endpoint,
-                         gw_endpoint_service_new (self->roster, endpoint, on_endpoint_changed, self));
+                         gw_endpoint_service_new (self->roster, endpoint, self->census));
 }
 
 static void
@@ -273,28 +265,12 @@ on_endpoint_removed (GwEndpoint *endpoint, gpointer data)
 static const GwRosterListener roster_listener = { on_endpoint_added, on_endpoint_removed };
 
 static void
-recount (gpointer data)
+show_census (gpointer data)
 {
   GwAgent *self = data;
-  g_autoptr (GHashTable) counts = g_hash_table_new (g_str_hash, g_str_equal);
-  g_autoptr (GList) all = gw_roster_list (self->roster);
-  GVariantBuilder builder;
-  GHashTableIter iter;
-  gpointer state, n;
 
-  for (GList *l = all; l != NULL; l = l->next)
-    {
-      gpointer key = (gpointer) gw_endpoint_get_state (l->data);
-
-      n = g_hash_table_lookup (counts, key);
-      g_hash_table_insert (counts, key, GUINT_TO_POINTER (GPOINTER_TO_UINT (n) + 1));
-    }
-  g_variant_builder_init (&builder, G_VARIANT_TYPE ("a{su}"));
-  g_hash_table_iter_init (&iter, counts);
-  while (g_hash_table_iter_next (&iter, &state, &n))
-    g_variant_builder_add (&builder, "{su}", state, GPOINTER_TO_UINT (n));
-  gw_dbus_manager_set_endpoint_counts (self->manager, g_variant_builder_end (&builder));
-  gw_policy_service_count (self->policy_service, self->roster);
+  gw_dbus_manager_set_endpoint_counts (self->manager, gw_census_get_states (self->census));
+  gw_policy_service_count (self->policy_service, self->census);
 }
 
 /* ---- Manager ---- */
@@ -380,7 +356,7 @@ gw_agent_reload (GwAgent *self, GError **error)
   gw_inventory_set_trust_dir (self->services.inventory, self->services.config->manifest_trust_dir);
   gw_policy_service_reload (self->policy_service);
   gw_roster_reconsider (self->roster);
-  gw_step_queue (&self->recount);
+  show_census (self);
   return TRUE;
 }
 
@@ -606,7 +582,7 @@ gw_agent_new (GDBusConnection *connection, const GwAgentOptions *options, GError
   self->services.objects = gw_objects_new (GW_OBJECT_ROOT);
   gw_timer_init (&self->figures, self->services.loop, show_figures, self);
   gw_timer_init (&self->renewal, self->services.loop, renew_identity, self);
-  gw_step_init (&self->recount, self->services.loop, recount, self);
+  self->census = gw_census_new (self->services.loop, show_census, self);
   self->services.bouncer = gw_bouncer_new (options->authorize, connection, error);
   if (self->services.bouncer == NULL)
     return NULL;
@@ -625,7 +601,7 @@ gw_agent_new (GDBusConnection *connection, const GwAgentOptions *options, GError
   if (!export_root (self, error))
     return NULL;
   self->expiry = gw_expiry_new (self->services.loop, self->services.spool, self->services.config->spool_max_age);
-  recount (self);
+  show_census (self);
   show_figures (self);
   renew_identity (self);
   if (!gw_objects_open (self->services.objects, connection, error))
@@ -699,7 +675,7 @@ gw_agent_free (GwAgent *self)
     }
   gw_timer_disarm (&self->figures);
   gw_timer_disarm (&self->renewal);
-  gw_step_cancel (&self->recount);
+  g_clear_pointer (&self->census, gw_census_free);
   g_clear_pointer (&self->expiry, gw_expiry_free);
   g_clear_pointer (&self->heartbeat, gw_heartbeat_free);
   stop_services (self);

@@ -38,8 +38,8 @@ struct _GwEndpointService
   GwDBusObjectSkeleton *object;
   GwDBusEndpoint *skeleton;
   char *path;
-  void (*changed) (gpointer data);
-  gpointer changed_data;
+  GwCensus *census;
+  GwCensusPlace place;
   GwStep show;
   GwTimer counters;
   GwPointsService *points;
@@ -109,7 +109,7 @@ show (gpointer data)
                 g_variant_new ("(buu)", puf->ok, puf->fixed, puf->max), NULL);
   if (!gw_timer_is_armed (&self->counters))
     show_counters (self);
-  self->changed (self->changed_data);
+  gw_census_count (self->census, &self->place, gw_endpoint_get_state (endpoint), record->policy);
 }
 
 /* ---- the endpoint tells ---- */
@@ -497,15 +497,14 @@ choose_path (GwEndpointService *self)
 }
 
 GwEndpointService *
-gw_endpoint_service_new (GwRoster *roster, GwEndpoint *endpoint, void (*changed) (gpointer data), gpointer data)
+gw_endpoint_service_new (GwRoster *roster, GwEndpoint *endpoint, GwCensus *census)
 {
   GwEndpointService *self = g_new0 (GwEndpointService, 1);
 
   self->services = gw_endpoint_get_services (endpoint);
   self->roster = roster;
   self->endpoint = endpoint;
-  self->changed = changed;
-  self->changed_data = data;
+  self->census = census;
   self->path = choose_path (self);
   gw_step_init (&self->show, self->services->loop, show, self);
   gw_timer_init (&self->counters, self->services->loop, show_counters, self);
@@ -540,6 +539,7 @@ gw_endpoint_service_free (GwEndpointService *self)
   gw_points_service_free (self->points);
   g_signal_handlers_disconnect_by_data (self->skeleton, self);
   gw_objects_remove (self->services->objects, self->path);
+  gw_census_leave (self->census, &self->place);
   g_clear_object (&self->object);
   g_clear_object (&self->skeleton);
   g_free (self->path);

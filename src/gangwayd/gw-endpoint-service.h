@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "gw-census.h"
 #include "gw-roster.h"
 
 G_BEGIN_DECLS
@@ -9,11 +10,8 @@ G_BEGIN_DECLS
 
 typedef struct _GwEndpointService GwEndpointService;
 
-/* Exports @endpoint and becomes its listener. @changed: its State may have changed; called at most once an idle turn. */
-GwEndpointService *gw_endpoint_service_new (GwRoster *roster,
-                                            GwEndpoint *endpoint,
-                                            void (*changed) (gpointer data),
-                                            gpointer data);
+/* Exports @endpoint, becomes its listener and keeps it counted in @census. */
+GwEndpointService *gw_endpoint_service_new (GwRoster *roster, GwEndpoint *endpoint, GwCensus *census);
 void gw_endpoint_service_free (GwEndpointService *self);
 
 /* Answers a call that decided about @endpoint once that is on the disk, or with why it is not: who has the answer has the decision,

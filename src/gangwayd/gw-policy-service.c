@@ -98,27 +98,15 @@ gw_policy_service_reload (GwPolicyService *self)
 }
 
 void
-gw_policy_service_count (GwPolicyService *self, GwRoster *roster)
+gw_policy_service_count (GwPolicyService *self, GwCensus *census)
 {
-  g_autoptr (GHashTable) counts = g_hash_table_new (g_str_hash, g_str_equal);
-  g_autoptr (GList) all = gw_roster_list (roster);
   GHashTableIter iter;
   const char *name;
   GwDBusPolicy *skeleton;
 
-  for (GList *l = all; l != NULL; l = l->next)
-    {
-      const char *policy = gw_endpoint_get_record (l->data)->policy;
-      guint n;
-
-      if (policy == NULL)
-        continue;
-      n = GPOINTER_TO_UINT (g_hash_table_lookup (counts, policy));
-      g_hash_table_insert (counts, (gpointer) policy, GUINT_TO_POINTER (n + 1));
-    }
   g_hash_table_iter_init (&iter, self->skeletons);
   while (g_hash_table_iter_next (&iter, (gpointer *) &name, (gpointer *) &skeleton))
-    gw_dbus_policy_set_endpoint_count (skeleton, GPOINTER_TO_UINT (g_hash_table_lookup (counts, name)));
+    gw_dbus_policy_set_endpoint_count (skeleton, gw_census_get_policy (census, name));
 }
 
 GwPolicyService *

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "gw-roster.h"
+#include "gw-census.h"
+#include "gw-services.h"
 
 G_BEGIN_DECLS
 
@@ -13,7 +14,7 @@ GwPolicyService *gw_policy_service_new (const GwServices *services);
 void gw_policy_service_free (GwPolicyService *self);
 /* Shows the set that is in services->policies now. */
 void gw_policy_service_reload (GwPolicyService *self);
-/* Counts the endpoints of each policy anew. */
-void gw_policy_service_count (GwPolicyService *self, GwRoster *roster);
+/* Shows how many endpoints each policy has. */
+void gw_policy_service_count (GwPolicyService *self, GwCensus *census);
 
 G_END_DECLS

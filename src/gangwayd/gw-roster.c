@@ -21,6 +21,7 @@ typedef struct
   GwRoster *roster;
   GwEndpoint *endpoint;
   GPtrArray *claimants; /* GwNode that have proven this key */
+  GPtrArray *seen;      /* GwNode whose GwRoster.places names this entry; the claimants are among them */
   GwTimer contest;
   GwNode *challenger; /* waits for the first one's silence */
   gint64 asked_at;
@@ -32,12 +33,57 @@ struct _GwRoster
   const GwRosterListener *listener;
   gpointer listener_data;
   GHashTable *entries; /* GBytes of the key id -> Entry */
+  GHashTable *places;  /* GwNode -> GPtrArray of the entries that may be there, so that nobody asks a thousand others */
 };
+
+/* @entry is, or says that it is, at @node. */
+static void
+see (Entry *entry, GwNode *node)
+{
+  GHashTable *places = entry->roster->places;
+  GPtrArray *there = g_hash_table_lookup (places, node);
+
+  if (g_ptr_array_find (entry->seen, node, NULL))
+    return;
+  if (there == NULL)
+    {
+      there = g_ptr_array_new ();
+      g_hash_table_insert (places, node, there);
+    }
+  g_ptr_array_add (there, entry);
+  g_ptr_array_add (entry->seen, node);
+}
+
+static void
+unsee (Entry *entry, GwNode *node)
+{
+  GHashTable *places = entry->roster->places;
+  GPtrArray *there = g_hash_table_lookup (places, node);
+
+  g_ptr_array_remove (entry->seen, node);
+  if (there == NULL)
+    return;
+  g_ptr_array_remove (there, entry);
+  if (there->len == 0)
+    g_hash_table_remove (places, node);
+}
+
+/* Those that may be at @node, for a loop in which they leave. */
+static GPtrArray *
+who_is_at (GwRoster *self, GwNode *node)
+{
+  GPtrArray *there = g_hash_table_lookup (self->places, node);
+
+  return there != NULL ? g_ptr_array_copy (there, NULL, NULL) : g_ptr_array_new ();
+}
 
 static void
 entry_free (Entry *entry)
 {
   gw_timer_disarm (&entry->contest);
+  while (entry->seen->len > 0)
+    unsee (entry, g_ptr_array_index (entry->seen, 0));
+  g_ptr_array_unref (entry->seen);
   g_ptr_array_unref (entry->claimants);
   gw_endpoint_free (entry->endpoint);
   g_free (entry);
@@ -165,6 +211,7 @@ add_entry (GwRoster *self, GwEndpointRecord *record)
   entry->roster = self;
   entry->endpoint = gw_endpoint_new (self->services, record);
   entry->claimants = g_ptr_array_new ();
+  entry->seen = g_ptr_array_new ();
   gw_timer_init (&entry->contest, self->services->loop, on_contest_over, entry);
   g_hash_table_insert (self->entries, g_bytes_new (record->kid, GW_KEY_ID_LEN), entry);
   self->listener->added (entry->endpoint, self->listener_data);
@@ -218,16 +265,17 @@ is_seen_at (Entry *entry, GwBus *bus, GwNode *node)
 static void
 leave_to (GwRoster *self, Entry *newcomer, GwBus *bus, GwNode *node)
 {
-  GHashTableIter iter;
-  Entry *entry;
+  g_autoptr (GPtrArray) there = who_is_at (self, node);
 
-  g_hash_table_iter_init (&iter, self->entries);
-  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &entry))
-    if (entry != newcomer && is_seen_at (entry, bus, node))
-      {
-        g_ptr_array_remove (entry->claimants, node);
-        gw_endpoint_detach (entry->endpoint);
-      }
+  for (guint i = 0; i < there->len; i++)
+    {
+      Entry *entry = g_ptr_array_index (there, i);
+
+      if (entry == newcomer || !is_seen_at (entry, bus, node))
+        continue;
+      g_ptr_array_remove (entry->claimants, node);
+      gw_endpoint_detach (entry->endpoint);
+    }
 }
 
 void
@@ -243,6 +291,7 @@ gw_roster_proved (GwRoster *self, GwBus *bus, GwNode *node, GwSession *session)
       entry = add_entry (self, gw_endpoint_record_new (kid));
     }
   leave_to (self, entry, bus, node);
+  see (entry, node);
   first = gw_endpoint_get_session (entry->endpoint);
   if (!g_ptr_array_find (entry->claimants, node, NULL))
     g_ptr_array_add (entry->claimants, node);
@@ -274,6 +323,7 @@ gw_roster_node_up (GwRoster *self, GwBus *bus, GwNode *node)
 
   if (entry == NULL)
     return;
+  see (entry, node);
   gw_endpoint_attach (entry->endpoint, gw_bus_get_path (bus), gw_node_get_id (node));
   if (is_seen_at (entry, bus, node))
     gw_endpoint_set_address (entry->endpoint, gw_node_get_address (node));
@@ -303,15 +353,15 @@ gw_roster_proving (GwRoster *self, GwBus *bus, GwNode *node)
 void
 gw_roster_node_down (GwRoster *self, GwBus *bus, GwNode *node)
 {
-  GHashTableIter iter;
-  Entry *entry;
+  g_autoptr (GPtrArray) there = who_is_at (self, node);
 
-  g_hash_table_iter_init (&iter, self->entries);
-  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &entry))
+  for (guint i = 0; i < there->len; i++)
     {
+      Entry *entry = g_ptr_array_index (there, i);
       gboolean here = is_seen_at (entry, bus, node);
 
       g_ptr_array_remove (entry->claimants, node);
+      unsee (entry, node);
       if (entry->challenger == node)
         {
           entry->challenger = NULL;
@@ -490,6 +540,7 @@ gw_roster_new (const GwServices *services, const GwRosterListener *listener, gpo
   self->services = services;
   self->listener = listener;
   self->listener_data = data;
+  self->places = g_hash_table_new_full (NULL, NULL, NULL, (GDestroyNotify) g_ptr_array_unref);
   self->entries
       = g_hash_table_new_full (g_bytes_hash, g_bytes_equal, (GDestroyNotify) g_bytes_unref, (GDestroyNotify) entry_free);
   for (guint i = 0; i < records->len; i++)
@@ -505,5 +556,6 @@ void
 gw_roster_free (GwRoster *self)
 {
   g_hash_table_unref (self->entries);
+  g_hash_table_unref (self->places);
   g_free (self);
 }
