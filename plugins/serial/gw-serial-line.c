@@ -67,24 +67,27 @@ go (GwSerialLine *self, const char *why)
 
 /* ---- To the wire ---- */
 
-/* Makes the next datagram the frame under way. FALSE: there is none. */
+/* Encodes the next one. FALSE: there is none. */
 static gboolean
 load_frame (GwSerialLine *self)
 {
-  g_autoptr (GBytes) datagram = NULL;
-  GwFrame frame = { .address = GW_FRAME_ADDRESS_ALL };
+  GwFrame frame = { 0 };
 
-  while ((datagram = self->funcs->next (self->owner)) != NULL)
-    {
-      frame.info.ptr = g_bytes_get_data (datagram, &frame.info.len);
-      self->tx_pos = 0;
-      if (frame.info.len <= self->datagram_max
-          && gw_frame_encode (&frame, self->tx, self->tx_size, &self->tx_len) == GW_OK)
-        return TRUE;
-      g_clear_pointer (&datagram, g_bytes_unref);
-    }
   self->tx_pos = self->tx_len = 0;
+  while (self->funcs->next (self->owner, &frame))
+    if (frame.info.len <= self->datagram_max
+        && gw_frame_encode (&frame, self->tx, self->tx_size, &self->tx_len) == GW_OK)
+      return TRUE;
+  self->tx_len = 0;
   return FALSE;
+}
+
+static void
+note_sent (GwSerialLine *self)
+{
+  self->counters.frames_out++;
+  if (self->funcs->sent != NULL)
+    self->funcs->sent (self->owner, self->tx_len);
 }
 
 static gboolean on_writable (int fd, GIOCondition condition, gpointer data);
@@ -125,7 +128,7 @@ flush (GwSerialLine *self)
       self->tx_pos += n;
       self->counters.bytes_out += n;
       if (self->tx_pos == self->tx_len)
-        self->counters.frames_out++;
+        note_sent (self);
     }
 }
 
@@ -166,10 +169,8 @@ decode (GwSerialLine *self, const guint8 *data, gsize len)
       GwFrame frame;
       size_t used = 0;
 
-      /* Point to point there is one address; frames to others are another line's. */
-      if (gw_frame_decoder_feed (&self->decoder, data, len, &used, &frame) == GW_FRAME_EVENT_FRAME
-          && frame.address == GW_FRAME_ADDRESS_ALL)
-        self->funcs->frame (self->owner, frame.info);
+      if (gw_frame_decoder_feed (&self->decoder, data, len, &used, &frame) == GW_FRAME_EVENT_FRAME)
+        self->funcs->frame (self->owner, &frame);
       data += used;
       len -= used;
     }
@@ -184,6 +185,8 @@ read_turn (GwSerialLine *self, GIOCondition condition)
   if (n > 0)
     {
       self->counters.bytes_in += n;
+      if (self->funcs->heard != NULL)
+        self->funcs->heard (self->owner, n);
       decode (self, data, n);
       if (self->fd >= 0)
         self->funcs->changed (self->owner);

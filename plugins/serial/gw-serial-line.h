@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* A serial line as frames: reads octets in bounded turns, hands out good frames, pulls the next datagram from its owner
+/* A serial line as frames: reads octets in bounded turns, hands out good frames, pulls the next frame from its owner
  * whenever the line is free. Belongs to the plugin; callbacks run on the default main context and may free it. */
 
 #include <gio/gio.h>
@@ -14,9 +14,14 @@ typedef struct _GwSerialLine GwSerialLine;
 
 typedef struct
 {
-  void (*frame) (gpointer owner, GwBytes info); /* borrowed */
-  /* (transfer full) (nullable): the next datagram for the wire. */
-  GBytes *(*next) (gpointer owner);
+  /* Octets came, good or bad; before the frames that they end. NULL: not wanted. */
+  void (*heard) (gpointer owner, gsize octets);
+  /* A good frame to any address; borrowed. */
+  void (*frame) (gpointer owner, const GwFrame *frame);
+  /* The next frame for the wire, whose information stays until the next call. FALSE: there is none. */
+  gboolean (*next) (gpointer owner, GwFrame *frame);
+  /* The kernel has taken a whole frame, @octets with its framing. NULL: not wanted. */
+  void (*sent) (gpointer owner, gsize octets);
   /* Counters have changed: once a turn. */
   void (*changed) (gpointer owner);
   /* Hang-up or an error; the last callback. */

@@ -12,6 +12,7 @@
 
 /* Not <termios.h>, which knows a fixed list of speeds only: termios2 and BOTHER take any number (tty_ioctl(4)). */
 #include <asm/termbits.h>
+#include <linux/serial.h>
 
 /* A driver may round the speed; an 8N1 receiver copes with about 5 % in all, so half of it is ours. */
 #define SPEED_TOLERANCE_PERMILLE 25
@@ -115,4 +116,21 @@ gw_serial_tty_open (const char *path, guint speed, GError **error)
     }
   ioctl (fd, TCFLSH, TCIOFLUSH);
   return fd;
+}
+
+/* What the driver keeps may differ from what it was asked for; a driver without RS-485 may clear the flag and say nothing
+ * (Linux, Documentation/driver-api/serial/serial-rs485.rst). */
+gboolean
+gw_serial_tty_set_rs485 (int fd, GError **error)
+{
+  struct serial_rs485 rs485 = { .flags = SER_RS485_ENABLED | SER_RS485_RTS_ON_SEND };
+
+  if (ioctl (fd, TIOCSRS485, &rs485) == 0 && ioctl (fd, TIOCGRS485, &rs485) == 0)
+    {
+      if (rs485.flags & SER_RS485_ENABLED)
+        return TRUE;
+      errno = EINVAL;
+    }
+  g_set_error_literal (error, G_FILE_ERROR, g_file_error_from_errno (errno), g_strerror (errno));
+  return FALSE;
 }

@@ -15,4 +15,8 @@ G_BEGIN_DECLS
  * (TIOCEXCL, on a real line). Returns the descriptor, or -1 with an error of the G_FILE_ERROR domain. */
 int gw_serial_tty_open (const char *path, guint speed, GError **error);
 
+/* Has the driver switch an RS-485 transceiver by RTS: on before the first octet, off after the last (TIOCSRS485). FALSE with
+ * an error where it cannot; then the adapter must do it by itself, as most USB adapters do. */
+gboolean gw_serial_tty_set_rs485 (int fd, GError **error);
+
 G_END_DECLS

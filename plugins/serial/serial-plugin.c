@@ -1,41 +1,28 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* gangway-serial: one point-to-point serial line as a field bus. It opens the device, attaches to the agent, enters the
- * sandbox, and from then on carries datagrams between the line and the agent. It ends with 0 when the device has gone or
- * somebody asks it to, and with 1 when it cannot work; systemd, or whoever supervises it, starts it anew.
+/* gangway-serial: a serial line as a field bus, with one endpoint at its end or, with --rs485, many on it. It opens the
+ * device, attaches to the agent, enters the sandbox, and from then on carries datagrams between the line and the agent. It
+ * ends with 0 when the device has gone or somebody asks it to, and with 1 when it cannot work; systemd, or whoever
+ * supervises it, starts it anew.
  *
- * The line (framing, octets), the peer (who answers) and the bus (the agent) know nothing of each other; this file ties
- * them together. */
+ * The line (framing, octets), who is on it (serial-point.c, serial-shared.c) and the bus (the agent) know nothing of each
+ * other; this file has what both modes need. */
 
-#include <gangway.h>
+#include "serial-plugin.h"
 
 #include <glib-unix.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
 
 #include "gw-busmsg-codec.h"
-#include "gw-serial-line.h"
-#include "gw-serial-peer.h"
 #include "gw-serial-tty.h"
 
 #define NAME_MAX_LEN 32 /* of a bus, see AttachBus */
-
-typedef struct
-{
-  char *device, *name, *bus_address;
-  int speed;
-  gboolean no_sandbox, version;
-
-  GMainLoop *loop;
-  int status;
-  GangwayBus *bus;
-  GangwayNode *node; /* NULL while nobody answers */
-  GwSerialLine *line;
-  GwSerialPeer peer;
-  GBytes *question; /* for the wire, before all datagrams; a newer one takes its place */
-  GSource *timer;
-} Plugin;
+/* What has come from the line is looked at before time is said to have run out for it. */
+#define TIMER_PRIORITY (G_PRIORITY_DEFAULT + 10)
 
 #ifdef __SANITIZE_ADDRESS__
 /* The leak check at exit needs a process of its own, which the sandbox refuses: then it is left out. */
@@ -50,11 +37,9 @@ __lsan_is_turned_off (void)
 }
 #endif
 
-static void say (Plugin *self, const char *format, ...) G_GNUC_PRINTF (2, 3);
-
-/* One line on stderr, which the journal reads. Not g_log (): it would look for a time zone, and the sandbox has none. */
-static void
-say (Plugin *self, const char *format, ...)
+/* Not g_log (): it would look for a time zone, and the sandbox has none. */
+void
+serial_plugin_say (SerialPlugin *self, const char *format, ...)
 {
   g_autofree char *text = NULL;
   va_list args;
@@ -66,7 +51,7 @@ say (Plugin *self, const char *format, ...)
 }
 
 static void
-quit (Plugin *self, int status)
+quit (SerialPlugin *self, int status)
 {
   self->status = status;
   g_main_loop_quit (self->loop);
@@ -74,130 +59,60 @@ quit (Plugin *self, int status)
 
 /* ---- Time ---- */
 
-static void arm (Plugin *self);
+void
+serial_plugin_tick (SerialPlugin *self)
+{
+  struct itimerspec at = { 0 };
+  gint64 due;
+
+  /* What it puts on the line may come back here at once. */
+  if (self->ticking)
+    return;
+  self->ticking = TRUE;
+  due = self->mode->tick (self, g_get_monotonic_time ());
+  self->ticking = FALSE;
+  if (due == G_MAXINT64)
+    return;
+  at.it_value.tv_sec = due / G_USEC_PER_SEC;
+  at.it_value.tv_nsec = due % G_USEC_PER_SEC * 1000 + 1; /* all zero would disarm */
+  timerfd_settime (self->timer_fd, TFD_TIMER_ABSTIME, &at, NULL);
+}
 
 static gboolean
-on_timer (gpointer data)
+on_timer (int fd, GIOCondition condition, gpointer data)
 {
-  Plugin *self = data;
+  guint64 n;
 
-  arm (self);
-  return G_SOURCE_REMOVE;
+  if (read (fd, &n, sizeof n) == sizeof n)
+    serial_plugin_tick (data);
+  return G_SOURCE_CONTINUE;
 }
 
-static void
-arm (Plugin *self)
+/* The main loop's own timers count in milliseconds; an empty frame takes half of one. The first turn is at once. */
+static gboolean
+start_timer (SerialPlugin *self, GError **error)
 {
-  gint64 now = g_get_monotonic_time ();
-  gint64 due = gw_serial_peer_tick (&self->peer, now);
+  const struct itimerspec at = { .it_value.tv_nsec = 1 };
 
-  if (self->timer != NULL)
-    g_source_destroy (self->timer);
-  g_clear_pointer (&self->timer, g_source_unref);
-  self->timer = g_timeout_source_new (MAX (due - now, 0) / 1000 + 1);
-  g_source_set_callback (self->timer, on_timer, self, NULL);
-  g_source_attach (self->timer, NULL);
-}
-
-/* ---- The peer ---- */
-
-static void
-on_peer_ask (void *owner, GwBytes message)
-{
-  Plugin *self = owner;
-
-  g_clear_pointer (&self->question, g_bytes_unref);
-  self->question = g_bytes_new (message.ptr, message.len);
-  gw_serial_line_kick (self->line);
-}
-
-static bool
-on_peer_up (void *owner, const GwLinkHello *hello, GwBytes body, uint32_t rtt_ms)
-{
-  Plugin *self = owner;
-  g_autoptr (GBytes) cbor = g_bytes_new (body.ptr, body.len);
-  g_autoptr (GError) error = NULL;
-
-  self->node = gangway_bus_node_up (self->bus, MIN (hello->mtu, GW_BUSMSG_DATAGRAM_MAX), rtt_ms, cbor, &error);
-  if (self->node == NULL)
+  self->timer_fd = timerfd_create (CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+  if (self->timer_fd < 0 || timerfd_settime (self->timer_fd, TFD_TIMER_ABSTIME, &at, NULL) != 0)
     {
-      say (self, "cannot take the endpoint that answers: %s", error->message);
-      return false;
+      g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_FAILED, "the kernel gives no timer");
+      return FALSE;
     }
-  say (self,
-       "an endpoint answers: %.*s %.*s, serial number %.*s",
-       (int) hello->manufacturer.len,
-       hello->manufacturer.ptr,
-       (int) hello->model.len,
-       hello->model.ptr,
-       (int) hello->serial.len,
-       hello->serial.ptr);
-  return true;
+  self->timer = g_unix_fd_source_new (self->timer_fd, G_IO_IN);
+  g_source_set_priority (self->timer, TIMER_PRIORITY);
+  g_source_set_callback (self->timer, G_SOURCE_FUNC (on_timer), self, NULL);
+  g_source_attach (self->timer, NULL);
+  return TRUE;
 }
-
-static void
-on_peer_down (void *owner, GwSerialDown why)
-{
-  static const struct
-  {
-    GangwayDownReason reason;
-    const char *text;
-  } reasons[] = {
-    [GW_SERIAL_DOWN_GONE] = { GANGWAY_DOWN_REASON_GONE, "the endpoint is gone" },
-    [GW_SERIAL_DOWN_SILENT] = { GANGWAY_DOWN_REASON_SILENT, "the endpoint does not answer any more" },
-    [GW_SERIAL_DOWN_REPLACED] = { GANGWAY_DOWN_REASON_REPLACED, "another endpoint answers" },
-  };
-  Plugin *self = owner;
-
-  say (self, "%s", reasons[why].text);
-  gangway_node_down (self->node, reasons[why].reason);
-  g_clear_object (&self->node);
-}
-
-static void
-on_peer_datagram (void *owner, GwBytes datagram)
-{
-  Plugin *self = owner;
-  g_autoptr (GBytes) bytes = g_bytes_new (datagram.ptr, datagram.len);
-
-  /* Not taken means dropped and counted by the library. */
-  gangway_node_send (self->node, bytes, NULL);
-}
-
-static const GwSerialPeerFuncs peer_funcs = {
-  .ask = on_peer_ask,
-  .up = on_peer_up,
-  .down = on_peer_down,
-  .datagram = on_peer_datagram,
-};
 
 /* ---- The line ---- */
 
 static void
-on_line_frame (gpointer owner, GwBytes info)
-{
-  Plugin *self = owner;
-  bool was_up = self->peer.up;
-
-  gw_serial_peer_take (&self->peer, info, g_get_monotonic_time ());
-  if (self->peer.up != was_up)
-    arm (self);
-}
-
-static GBytes *
-on_line_next (gpointer owner)
-{
-  Plugin *self = owner;
-
-  if (self->question != NULL)
-    return g_steal_pointer (&self->question);
-  return self->node != NULL ? gangway_node_queue_pop (self->node) : NULL;
-}
-
-static void
 on_line_changed (gpointer owner)
 {
-  Plugin *self = owner;
+  SerialPlugin *self = owner;
   GwSerialLineCounters counters;
   GangwayStats stats;
 
@@ -211,89 +126,84 @@ on_line_changed (gpointer owner)
     .fcs_errors = counters.in.bad_fcs + counters.in.bad_control,
     .oversize = counters.in.too_long + counters.in.too_short,
     .aborted = counters.in.aborted,
-    .dropped = self->peer.refused,
+    .dropped = self->mode->refused (self),
   };
   gangway_bus_set_stats (self->bus, &stats);
+  if (self->rs485)
+    serial_plugin_tick (self);
 }
 
 static void
 on_line_gone (gpointer owner, const char *why)
 {
-  Plugin *self = owner;
+  SerialPlugin *self = owner;
 
-  say (self, "the device is gone (%s)", why);
-  gw_serial_peer_end (&self->peer);
+  serial_plugin_say (self, "the device is gone (%s)", why);
+  self->mode->end (self);
   quit (self, EXIT_SUCCESS);
 }
-
-static const GwSerialLineFuncs line_funcs = {
-  .frame = on_line_frame,
-  .next = on_line_next,
-  .changed = on_line_changed,
-  .gone = on_line_gone,
-};
 
 /* ---- The bus ---- */
 
 static void
-on_bus_attached (GangwayBus *bus, Plugin *self)
+on_bus_attached (GangwayBus *bus, SerialPlugin *self)
 {
-  say (self, "attached as %s", gangway_bus_get_object_path (bus));
+  serial_plugin_say (self, "attached as %s", gangway_bus_get_object_path (bus));
 }
 
 static void
-on_bus_detached (GangwayBus *bus, const char *why, Plugin *self)
+on_bus_detached (GangwayBus *bus, const char *why, SerialPlugin *self)
 {
-  say (self, "detached: %s", why);
+  serial_plugin_say (self, "detached: %s", why);
 }
 
 static void
-on_bus_refused (GangwayBus *bus, const char *why, Plugin *self)
+on_bus_refused (GangwayBus *bus, const char *why, SerialPlugin *self)
 {
-  say (self, "not attached: %s; trying again", why);
+  serial_plugin_say (self, "not attached: %s; trying again", why);
 }
 
 static void
-on_bus_datagram (GangwayBus *bus, GangwayNode *node, GBytes *datagram, Plugin *self)
+on_bus_datagram (GangwayBus *bus, GangwayNode *node, GBytes *datagram, SerialPlugin *self)
 {
   if (gangway_node_queue_push (node, datagram))
-    gw_serial_line_kick (self->line);
+    self->mode->pushed (self, node, g_get_monotonic_time ());
 }
 
 static void
-on_bus_scan (GangwayBus *bus, Plugin *self)
+on_bus_scan (GangwayBus *bus, SerialPlugin *self)
 {
-  gw_serial_peer_scan (&self->peer, g_get_monotonic_time ());
+  self->mode->scan (self, g_get_monotonic_time ());
 }
 
 static void
-on_bus_lost (GangwayBus *bus, const char *why, Plugin *self)
+on_bus_lost (GangwayBus *bus, const char *why, SerialPlugin *self)
 {
-  say (self, "%s", why);
+  serial_plugin_say (self, "%s", why);
   quit (self, EXIT_FAILURE);
 }
 
 static void
 on_bus_ready (GObject *source, GAsyncResult *result, gpointer data)
 {
-  Plugin *self = data;
+  SerialPlugin *self = data;
   g_autoptr (GError) error = NULL;
 
   if (gangway_bus_attach_finish (GANGWAY_BUS (source), result, &error)
       || g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
     return;
-  say (self, "%s", error->message);
+  serial_plugin_say (self, "%s", error->message);
   quit (self, EXIT_FAILURE);
 }
 
 static void
-start_bus (Plugin *self)
+start_bus (SerialPlugin *self)
 {
   self->bus = g_object_new (GANGWAY_TYPE_BUS,
                             "name",
                             self->name,
                             "kind",
-                            "serial",
+                            self->mode->kind,
                             "device",
                             self->device,
                             "plugin",
@@ -317,9 +227,9 @@ start_bus (Plugin *self)
 static gboolean
 on_signal (gpointer data)
 {
-  Plugin *self = data;
+  SerialPlugin *self = data;
 
-  gw_serial_peer_end (&self->peer);
+  self->mode->end (self);
   quit (self, EXIT_SUCCESS);
   return G_SOURCE_CONTINUE;
 }
@@ -339,11 +249,12 @@ name_of_device (const char *device)
 }
 
 static gboolean
-parse_options (Plugin *self, int *argc, char ***argv, GError **error)
+parse_options (SerialPlugin *self, int *argc, char ***argv, GError **error)
 {
   const GOptionEntry entries[] = {
     { "device", 0, 0, G_OPTION_ARG_FILENAME, &self->device, "The serial device", "PATH" },
     { "name", 0, 0, G_OPTION_ARG_STRING, &self->name, "Name of the bus (the device's)", "NAME" },
+    { "rs485", 0, 0, G_OPTION_ARG_NONE, &self->rs485, "Many stations on the line, half duplex", NULL },
     { "speed", 0, 0, G_OPTION_ARG_INT, &self->speed, "Bits per second, any (115200)", "SPEED" },
     { "bus", 0, 0, G_OPTION_ARG_STRING, &self->bus_address, "D-Bus address (the system bus)", "ADDRESS" },
     { "no-sandbox", 0, 0, G_OPTION_ARG_NONE, &self->no_sandbox, "Stay outside the sandbox, to debug", NULL },
@@ -369,23 +280,51 @@ parse_options (Plugin *self, int *argc, char ***argv, GError **error)
 }
 
 static void
-clear (Plugin *self)
+clear (SerialPlugin *self)
 {
   if (self->timer != NULL)
     g_source_destroy (self->timer);
   g_clear_pointer (&self->timer, g_source_unref);
-  g_clear_object (&self->node);
+  if (self->timer_fd >= 0)
+    close (self->timer_fd);
+  if (self->mode_data != NULL)
+    self->mode->clear (self);
   g_clear_object (&self->bus);
   g_clear_pointer (&self->line, gw_serial_line_free);
-  g_clear_pointer (&self->question, g_bytes_unref);
   g_clear_pointer (&self->loop, g_main_loop_unref);
   g_free (self->device);
   g_free (self->name);
   g_free (self->bus_address);
 }
 
+/* Who switches the pair's driver on to send: the kernel's driver if it can, else the adapter must do it by itself. */
+static void
+set_direction (SerialPlugin *self, int fd)
+{
+  g_autoptr (GError) error = NULL;
+
+  if (gw_serial_tty_set_rs485 (fd, &error))
+    serial_plugin_say (self, "RS-485: the driver switches the direction by RTS");
+  else
+    serial_plugin_say (self,
+                       "RS-485: the driver does not switch the direction (%s); going on, as adapters that do it by "
+                       "themselves need no help",
+                       error->message);
+}
+
+static void
+start_line (SerialPlugin *self, int fd)
+{
+  GwSerialLineFuncs *funcs = &self->line_funcs;
+
+  *funcs = self->mode->line;
+  funcs->changed = on_line_changed;
+  funcs->gone = on_line_gone;
+  self->line = gw_serial_line_new (fd, GW_BUSMSG_DATAGRAM_MAX, funcs, self);
+}
+
 static gboolean
-start (Plugin *self, GError **error)
+start (SerialPlugin *self, GError **error)
 {
   guint8 nonce[GW_HELLO_NONCE_LEN];
   int fd = gw_serial_tty_open (self->device, MAX (self->speed, 0), error);
@@ -395,24 +334,24 @@ start (Plugin *self, GError **error)
 #ifdef __SANITIZE_ADDRESS__
   in_sandbox = !self->no_sandbox;
 #endif
+  self->mode = self->rs485 ? &serial_shared : &serial_point;
+  if (self->rs485)
+    set_direction (self, fd);
   for (gsize i = 0; i < sizeof nonce; i++)
     nonce[i] = g_random_int_range (0, 256);
-  self->line = gw_serial_line_new (fd, GW_BUSMSG_DATAGRAM_MAX, &line_funcs, self);
+  start_line (self, fd);
+  self->mode->init (self, nonce, g_get_monotonic_time ());
   g_unix_signal_add (SIGTERM, on_signal, self);
   g_unix_signal_add (SIGINT, on_signal, self);
   start_bus (self);
-  gw_serial_peer_init (&self->peer, &peer_funcs, self, nonce, g_get_monotonic_time ());
   /* The first question waits for the main loop: it may find the device gone, and ends the loop then. */
-  self->timer = g_idle_source_new ();
-  g_source_set_callback (self->timer, on_timer, self, NULL);
-  g_source_attach (self->timer, NULL);
-  return TRUE;
+  return start_timer (self, error);
 }
 
 int
 main (int argc, char **argv)
 {
-  Plugin self = { .status = EXIT_FAILURE };
+  SerialPlugin self = { .status = EXIT_FAILURE, .timer_fd = -1 };
   g_autoptr (GError) error = NULL;
 
   if (!parse_options (&self, &argc, &argv, &error))

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What the two modes of gangway-serial share: a line with one endpoint at its end (serial-point.c), and one with many
+ * stations (serial-shared.c). The program owns line, bus and timer; the mode knows who is out there. Everything runs on the
+ * default main context. */
+
+#include <gangway.h>
+
+#include "gw-link-codec.h"
+#include "gw-serial-line.h"
+
+G_BEGIN_DECLS
+
+typedef struct _SerialPlugin SerialPlugin;
+
+typedef struct
+{
+  const char *kind; /* of the bus */
+  GwSerialLineFuncs line; /* its owner is the SerialPlugin */
+  /* Makes self->mode_data; nobody is up. */
+  void (*init) (SerialPlugin *self, const guint8 nonce[GW_HELLO_NONCE_LEN], gint64 now);
+  /* Does what is due; returns when to be called again. */
+  gint64 (*tick) (SerialPlugin *self, gint64 now);
+  /* The agent's datagram is in the node's queue. */
+  void (*pushed) (SerialPlugin *self, GangwayNode *node, gint64 now);
+  void (*scan) (SerialPlugin *self, gint64 now);
+  /* The line is gone, or the program ends: nobody is up any more. */
+  void (*end) (SerialPlugin *self);
+  /* Datagrams that it refused so far. */
+  guint64 (*refused) (SerialPlugin *self);
+  void (*clear) (SerialPlugin *self);
+} SerialMode;
+
+struct _SerialPlugin
+{
+  char *device, *name, *bus_address;
+  int speed;
+  gboolean rs485, no_sandbox, version;
+
+  GMainLoop *loop;
+  int status;
+  GangwayBus *bus;
+  GwSerialLine *line;
+  GwSerialLineFuncs line_funcs;
+  int timer_fd;
+  GSource *timer;
+  gboolean ticking;
+  const SerialMode *mode;
+  gpointer mode_data;
+};
+
+extern const SerialMode serial_point;
+extern const SerialMode serial_shared;
+
+/* One line on stderr, which the journal reads. */
+void serial_plugin_say (SerialPlugin *self, const char *format, ...) G_GNUC_PRINTF (2, 3);
+/* Does what is due now and arms the timer for the rest. */
+void serial_plugin_tick (SerialPlugin *self);
+
+/* As a name in a log line: maker, model and serial number. */
+#define SERIAL_HELLO_FORMAT "%.*s %.*s, serial number %.*s"
+#define SERIAL_HELLO_ARGS(hello)                                                                                   \
+  (int) (hello)->manufacturer.len, (hello)->manufacturer.ptr, (int) (hello)->model.len, (hello)->model.ptr,        \
+      (int) (hello)->serial.len, (hello)->serial.ptr
+
+G_END_DECLS
