@@ -113,61 +113,9 @@ time_answer (GwLssMaster *self, int64_t now)
 /* ---- Who is held off ---- */
 
 static void
-hold (GwLssMaster *self, uint64_t uid, GwLssHeldWhy why, uint8_t node_id, int64_t until)
+hold (GwLssMaster *self, GwLssHoldWhy why, uint8_t node_id, int64_t until)
 {
-  GwLssHeld *place = NULL;
-
-  for (unsigned i = 0; i < GW_LSS_HELD_MAX; i++)
-    {
-      GwLssHeld *held = &self->held[i];
-
-      if (held->why != GW_LSS_HELD_NONE && held->uid == uid)
-        {
-          place = held;
-          break;
-        }
-      /* a free one, else the one whose time is up first of those that only cost a search when they are
-       * forgotten */
-      if (held->why == GW_LSS_HELD_NONE)
-        {
-          if (place == NULL || place->why != GW_LSS_HELD_NONE)
-            place = held;
-        }
-      else if (held->why == GW_LSS_HELD_OFF
-               && (place == NULL || (place->why != GW_LSS_HELD_NONE && held->until < place->until)))
-        place = held;
-    }
-  if (place != NULL)
-    *place = (GwLssHeld){ why, node_id, uid, until };
-}
-
-static bool
-is_held (const GwLssMaster *self, uint64_t uid)
-{
-  for (unsigned i = 0; i < GW_LSS_HELD_MAX; i++)
-    if (self->held[i].why != GW_LSS_HELD_NONE && self->held[i].uid == uid)
-      return true;
-  return false;
-}
-
-/* Whether one that is held off has @prefix in the bits from @shift on. */
-static bool
-is_held_below (const GwLssMaster *self, uint64_t prefix, unsigned shift)
-{
-  for (unsigned i = 0; i < GW_LSS_HELD_MAX; i++)
-    if (self->held[i].why != GW_LSS_HELD_NONE && self->held[i].uid >> shift == prefix >> shift)
-      return true;
-  return false;
-}
-
-static unsigned
-count_held (const GwLssMaster *self, GwLssHeldWhy why)
-{
-  unsigned n = 0;
-
-  for (unsigned i = 0; i < GW_LSS_HELD_MAX; i++)
-    n += self->held[i].why == why;
-  return n;
+  gw_lss_holds_add (&self->holds, self->value, why, node_id, until);
 }
 
 static bool
@@ -217,7 +165,12 @@ begin_attempt (GwLssMaster *self)
 static void
 begin_search (GwLssMaster *self, int64_t now)
 {
-  if (count_held (self, GW_LSS_HELD_PENDING) >= PENDING_MAX)
+  if (now < self->foreign_until)
+    {
+      rest (self, self->foreign_until);
+      return;
+    }
+  if (gw_lss_holds_count (&self->holds, GW_LSS_HOLD_PENDING) >= PENDING_MAX)
     {
       rest (self, now + PENDING_WAIT_USEC);
       return;
@@ -253,7 +206,7 @@ try_again (GwLssMaster *self, int64_t now)
 
       if (was_found)
         {
-          hold (self, self->value, GW_LSS_HELD_OFF, 0, now + GW_LSS_HOLD_USEC);
+          hold (self, GW_LSS_HOLD_OFF, 0, now + GW_LSS_HOLD_USEC);
           tell (self, GW_LSS_TROUBLE_REFUSED, self->value, now);
         }
       fail (self, now);
@@ -283,14 +236,14 @@ confirm_sub (GwLssMaster *self, unsigned sub, int64_t now)
     {
       uint8_t node_id = living_number (self, self->value, now);
 
-      if (node_id != 0 && !is_held (self, self->value))
+      if (node_id != 0 && !gw_lss_holds_has (&self->holds, self->value))
         {
-          hold (self, self->value, GW_LSS_HELD_DOUBT, node_id, now + GW_LSS_DOUBT_USEC);
+          hold (self, GW_LSS_HOLD_DOUBT, node_id, now + GW_LSS_DOUBT_USEC);
           self->known[0] = self->known[1] = false;
           begin_search (self, now); /* there may be others */
           return;
         }
-      if (is_held (self, self->value))
+      if (gw_lss_holds_has (&self->holds, self->value))
         {
           leave_held (self, now);
           return;
@@ -315,8 +268,8 @@ ask_bit (GwLssMaster *self)
   bool held_0, held_1;
 
   self->value &= ~(((uint64_t)2 << shift) - 1); /* nothing of an attempt before from here on */
-  held_0 = is_held_below (self, self->value, shift);
-  held_1 = is_held_below (self, self->value | (uint64_t)1 << shift, shift);
+  held_0 = gw_lss_holds_has_below (&self->holds, self->value, shift);
+  held_1 = gw_lss_holds_has_below (&self->holds, self->value | (uint64_t)1 << shift, shift);
   if (held_0 != held_1)
     self->guess = held_0;
   else if (held_0 || self->fails > 0 || self->attempts > 1)
@@ -422,7 +375,7 @@ take_confirm (GwLssMaster *self, bool answered, int64_t now)
   if (self->node_id < GW_LSS_NODE_MIN || self->node_id > GW_LSS_NODE_MAX
       || is_alive (self, self->node_id, now))
     {
-      hold (self, self->value, GW_LSS_HELD_OFF, 0, now + FULL_HOLD_USEC);
+      hold (self, GW_LSS_HOLD_OFF, 0, now + FULL_HOLD_USEC);
       tell (self, GW_LSS_TROUBLE_FULL, self->value, now);
       leave_held (self, now);
       return;
@@ -448,7 +401,7 @@ take_finish (GwLssMaster *self, int64_t now)
 
   self->dirty = false;
   self->counters.numbered++;
-  hold (self, self->value, GW_LSS_HELD_PENDING, self->node_id, now + GW_LSS_TAKEN_USEC);
+  hold (self, GW_LSS_HOLD_PENDING, self->node_id, now + GW_LSS_TAKEN_USEC);
   self->nodes[n].has_uid = true;
   self->nodes[n].uid = self->value;
   self->nodes[n].heard_at = NEVER;
@@ -546,7 +499,7 @@ take_first_answer (GwLssMaster *self, const GwLssMessage *msg, int64_t now)
   time_answer (self, now);
   if (self->step == GW_LSS_STEP_CONFIGURE && msg->result.error != GW_LSS_ERROR_NONE)
     {
-      hold (self, self->value, GW_LSS_HELD_OFF, 0, now + GW_LSS_HOLD_USEC);
+      hold (self, GW_LSS_HOLD_OFF, 0, now + GW_LSS_HOLD_USEC);
       tell (self, GW_LSS_TROUBLE_REFUSED, self->value, now);
       fail (self, now);
       return;
@@ -612,21 +565,20 @@ static void
 take_heartbeat (GwLssMaster *self, uint8_t node_id, int64_t now)
 {
   self->nodes[node_id].heard_at = now;
-  for (unsigned i = 0; i < GW_LSS_HELD_MAX; i++)
+  for (size_t i = 0; i < GW_LSS_HOLDS_MAX && self->holds.due != INT64_MAX; i++)
     {
-      GwLssHeld *held = &self->held[i];
+      GwLssHold *held = &self->holds.of[i];
 
       if (held->node_id != node_id)
         continue;
-      if (held->why == GW_LSS_HELD_PENDING)
+      if (held->why == GW_LSS_HOLD_PENDING)
         {
-          held->why = GW_LSS_HELD_NONE;
+          gw_lss_holds_end (&self->holds, held);
           self->fails = 0;
         }
-      else if (held->why == GW_LSS_HELD_DOUBT)
+      else if (held->why == GW_LSS_HOLD_DOUBT)
         {
-          held->why = GW_LSS_HELD_OFF;
-          held->until = now + GW_LSS_HOLD_USEC;
+          gw_lss_holds_add (&self->holds, held->uid, GW_LSS_HOLD_OFF, 0, now + GW_LSS_HOLD_USEC);
           tell (self, GW_LSS_TROUBLE_TWICE, held->uid, now);
         }
     }
@@ -652,7 +604,8 @@ gw_lss_master_take (GwLssMaster *self, const GwCanFrame *frame, int64_t now)
     }
   if (self->step != GW_LSS_STEP_IDLE)
     self->dirty = true;
-  rest (self, now + GW_LSS_FOREIGN_USEC);
+  self->foreign_until = now + GW_LSS_FOREIGN_USEC;
+  rest (self, self->foreign_until);
   tell (self, GW_LSS_TROUBLE_FOREIGN_MASTER, 0, now);
 }
 
@@ -776,45 +729,42 @@ gw_lss_master_unpull (GwLssMaster *self)
 /* ---- Time ---- */
 
 static void
-tick_held (GwLssMaster *self, int64_t now)
+end_hold (GwLssMaster *self, GwLssHold *held, int64_t now)
 {
-  for (unsigned i = 0; i < GW_LSS_HELD_MAX; i++)
-    {
-      GwLssHeld *held = &self->held[i];
+  unsigned n = held->node_id;
 
-      if (held->why == GW_LSS_HELD_NONE || now < held->until)
-        continue;
-      switch (held->why)
+  switch (held->why)
+    {
+    case GW_LSS_HOLD_PENDING:
+      gw_lss_holds_add (&self->holds, held->uid, GW_LSS_HOLD_OFF, 0, now + GW_LSS_HOLD_USEC);
+      self->nodes[n].has_uid = false;
+      if (self->fails < FAILS_TELL)
+        self->fails++;
+      tell (self, GW_LSS_TROUBLE_NOT_TAKEN, held->uid, now);
+      break;
+    case GW_LSS_HOLD_DOUBT:
+      gw_lss_holds_end (&self->holds, held);
+      self->nodes[n].heard_at = NEVER; /* it was switched off and on */
+      if (self->step == GW_LSS_STEP_IDLE)
         {
-        case GW_LSS_HELD_PENDING:
-          held->why = GW_LSS_HELD_OFF;
-          held->until = now + GW_LSS_HOLD_USEC;
-          self->nodes[held->node_id].has_uid = false;
-          if (self->fails < FAILS_TELL)
-            self->fails++;
-          tell (self, GW_LSS_TROUBLE_NOT_TAKEN, held->uid, now);
-          break;
-        case GW_LSS_HELD_DOUBT:
-          held->why = GW_LSS_HELD_NONE;
-          self->nodes[held->node_id].heard_at = NEVER; /* it was switched off and on */
-          if (self->step == GW_LSS_STEP_IDLE)
-            {
-              self->value = held->uid;
-              self->known[0] = self->known[1] = true;
-              self->start_at = now;
-            }
-          break;
-        default:
-          held->why = GW_LSS_HELD_NONE;
-          break;
+          self->value = held->uid;
+          self->known[0] = self->known[1] = true;
+          self->start_at = at_most (self->start_at, now);
         }
+      break;
+    default:
+      gw_lss_holds_end (&self->holds, held);
+      break;
     }
 }
 
 void
 gw_lss_master_tick (GwLssMaster *self, int64_t now)
 {
-  tick_held (self, now);
+  GwLssHold *held;
+
+  while ((held = gw_lss_holds_over (&self->holds, now)) != NULL)
+    end_hold (self, held, now);
   if (self->step == GW_LSS_STEP_IDLE)
     {
       if (now >= self->start_at)
@@ -843,18 +793,15 @@ gw_lss_master_due (const GwLssMaster *self)
     due = self->pulled_at + GW_LSS_SEND_USEC;
   else if (self->phase != GW_LSS_PHASE_READY)
     due = self->deadline;
-  for (unsigned i = 0; i < GW_LSS_HELD_MAX; i++)
-    if (self->held[i].why != GW_LSS_HELD_NONE)
-      due = at_most (due, self->held[i].until);
-  return due;
+  return at_most (due, self->holds.due);
 }
 
 void
 gw_lss_master_scan (GwLssMaster *self, int64_t now)
 {
-  for (unsigned i = 0; i < GW_LSS_HELD_MAX; i++)
-    if (self->held[i].why == GW_LSS_HELD_OFF)
-      self->held[i].why = GW_LSS_HELD_NONE;
+  for (size_t i = 0; i < GW_LSS_HOLDS_MAX; i++)
+    if (self->holds.of[i].why == GW_LSS_HOLD_OFF)
+      gw_lss_holds_end (&self->holds, &self->holds.of[i]);
   if (self->step == GW_LSS_STEP_IDLE)
     self->start_at = at_most (self->start_at, now);
 }
@@ -873,10 +820,12 @@ gw_lss_master_init (
     GwLssMaster *self, uint32_t vendor, const GwLssMasterFuncs *funcs, void *owner, int64_t now)
 {
   memset (self, 0, sizeof *self);
+  gw_lss_holds_init (&self->holds);
   self->vendor = vendor;
   self->funcs = funcs;
   self->owner = owner;
   self->start_at = now;
+  self->foreign_until = now;
   self->dirty = true; /* whoever was here before may have been broken off */
   self->last_at = now;
   self->random = (uint64_t)now * 0x9E3779B97F4A7C15u | 1;

@@ -16,6 +16,7 @@
  */
 
 #include "gw-lss-codec.h"
+#include "gw-lss-holds.h"
 
 /* How long silence takes. The first search begins with the longest; then twice the slowest answer of late. */
 #define GW_LSS_WAIT_MIN_USEC INT64_C (2000)
@@ -41,7 +42,6 @@
 #define GW_LSS_DOUBT_USEC INT64_C (1300000)
 /* Who cannot be numbered is tried again after. */
 #define GW_LSS_HOLD_USEC INT64_C (60000000)
-#define GW_LSS_HELD_MAX 64
 /* Another master was heard: leave the bus to it for so long. */
 #define GW_LSS_FOREIGN_USEC INT64_C (10000000)
 /* The same trouble is told again after. */
@@ -105,22 +105,6 @@ typedef enum
   GW_LSS_PHASE_SETTLE, /* for its copies */
 } GwLssPhase;
 
-typedef enum
-{
-  GW_LSS_HELD_NONE,
-  GW_LSS_HELD_PENDING, /* numbered, no heartbeat yet */
-  GW_LSS_HELD_DOUBT,
-  GW_LSS_HELD_OFF,
-} GwLssHeldWhy;
-
-typedef struct
-{
-  GwLssHeldWhy why;
-  uint8_t node_id;
-  uint64_t uid;
-  int64_t until;
-} GwLssHeld;
-
 typedef struct
 {
   GwLssMasterCounters counters;
@@ -131,6 +115,7 @@ typedef struct
   GwLssStep step;
   GwLssPhase phase;
   int64_t start_at;     /* IDLE: the next search */
+  int64_t foreign_until; /* another master has the bus */
   int64_t begun_at;     /* the search */
   int64_t pulled_at, sent_at, deadline;
   int64_t last_at;      /* the last answer or copy of one */
@@ -151,7 +136,7 @@ typedef struct
   unsigned samples;
   unsigned idle_strays;
   uint64_t random;
-  GwLssHeld held[GW_LSS_HELD_MAX];
+  GwLssHolds holds;
   struct
   {
     bool has_uid;
@@ -183,7 +168,7 @@ void gw_lss_master_unpull (GwLssMaster *self);
 /* When to call tick: then pull may have a frame. INT64_MAX: a frame waits to be pulled. */
 int64_t gw_lss_master_due (const GwLssMaster *self);
 void gw_lss_master_tick (GwLssMaster *self, int64_t now);
-/* Look for new nodes at once, those that are held off among them. */
+/* Look for new nodes at once, those that are held off among them; unless another master was heard. */
 void gw_lss_master_scan (GwLssMaster *self, int64_t now);
 /* @node_id was taken from whoever had it (NMT reset): heartbeats that were heard are no sign of life any more. */
 void gw_lss_master_forget (GwLssMaster *self, uint8_t node_id);

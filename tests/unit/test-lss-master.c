@@ -723,6 +723,7 @@ test_foreign_master (void)
     {
       gw_lss_master_take (&bus->master, &frame, bus->now);
       frames = bus->frames_of_master;
+      gw_lss_master_scan (&bus->master, bus->now);
       run (bus, 9 * SECOND, FALSE);
       g_assert_cmpuint (bus->frames_of_master, <=, frames + 1); /* one may have been out */
     }
