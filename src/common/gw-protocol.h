@@ -244,6 +244,7 @@
 #define GW_DTLS_CLIENT_HELLO_MIN_MS 1000u       /* then 2, 4 .. */
 #define GW_DTLS_CLIENT_HELLO_MAX_MS 60000u      /* .. this, each with the jitter below */
 #define GW_DTLS_CLIENT_HELLO_JITTER_PERCENT 25u
+#define GW_DTLS_CLIENT_HELLO_SHARED_MS 15000u   /* the first one on a bus that many share, with that jitter too */
 #define GW_DTLS_START_HONOUR_MS 5000u   /* an endpoint honours one `start` per */
 #define GW_DTLS_RETRANSMIT_MIN_MS 100u  /* and at least twice a full frame's time */
 #define GW_DTLS_RECORD_OVERHEAD 37u     /* record header, nonce and tag of AES-128-GCM */

@@ -25,6 +25,7 @@ struct GwEp
   bool start_honoured;
   GwEpState state;
   uint16_t mtu, frame_ms;
+  bool shared; /* the link is one of many endpoints */
   uint64_t power_up_at;
   uint64_t hello_at; /* state WAITING: when the next ClientHello leaves */
   uint8_t attempts;  /* handshakes since the last session that was of use */

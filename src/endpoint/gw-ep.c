@@ -132,6 +132,7 @@ gw_ep_shutdown (GwEp *ep)
   GwEpStats stats = ep->stats;
   GwEpState state = ep->state;
   uint16_t mtu = ep->mtu, frame_ms = ep->frame_ms;
+  bool shared = ep->shared;
 
   if (ep->busy)
     return;
@@ -144,6 +145,7 @@ gw_ep_shutdown (GwEp *ep)
   ep->state = state;
   ep->mtu = mtu;
   ep->frame_ms = frame_ms;
+  ep->shared = shared;
   ep->close_at = ep->reset_at = GW_EP_NEVER;
   set_state (ep, GW_EP_OFF);
 }
@@ -201,6 +203,19 @@ lose_session (GwEp *ep)
   wait_for_hello (ep);
 }
 
+/* Where many are found at the same time the gateway asks each in its turn, and nobody else takes the bus. */
+static uint64_t
+first_hello_at (GwEp *ep)
+{
+  return gw_ep_now (ep) + (ep->shared ? gw_ep_dtls_jitter (&ep->dtls, GW_DTLS_CLIENT_HELLO_SHARED_MS) : 0);
+}
+
+void
+gw_ep_share (GwEp *ep, bool shared)
+{
+  ep->shared = shared;
+}
+
 void
 gw_ep_link (GwEp *ep, bool up)
 {
@@ -211,7 +226,7 @@ gw_ep_link (GwEp *ep, bool up)
   wait_for_hello (ep);
   ep->dtls.silent = false;
   ep->attempts = 0;
-  ep->hello_at = gw_ep_now (ep);
+  ep->hello_at = first_hello_at (ep);
 }
 
 /* ---- Requests of the gateway ---- */

@@ -56,7 +56,8 @@ typedef struct
   const char *manufacturer, *model, *serial, *firmware; /* each at most GW_EP_IDENT_STR_MAX octets */
   uint16_t mtu; /* largest datagram of the link; 0 = 512; at most GW_EP_MTU_MAX */
   uint16_t
-      frame_ms;    /* time of a full frame on this link, for time-outs; 0 = 50 (512 octets at 115200 baud) */
+      frame_ms;    /* time of a full frame on this link, for time-outs; 0 = 50 (512 octets at 115200 baud). On a
+                      link that many share, with the wait for the others */
   bool offer_ccm8; /* offer AES-128-CCM-8 too */
   void (*state_changed) (void *data, GwEpState state); /* NULL = not wanted */
   /* The gateway has acknowledged report or event number q of this boot: it is the gateway's now. NULL = not
@@ -96,6 +97,10 @@ int gw_ep_power_up (GwEp *ep);
 /* Whether the endpoint may send by itself (numbered on CAN, polled on RS-485); up from power-up on. Going
  * down ends the session. */
 void gw_ep_link (GwEp *ep, bool up);
+
+/* Whether many endpoints share the link (CAN, RS-485); before gw_ep_link says that it is up. Not from power-up on. There the
+ * first ClientHello waits for the gateway's `start`, GW_DTLS_CLIENT_HELLO_SHARED_MS at most. */
+void gw_ep_share (GwEp *ep, bool shared);
 
 /* Change the link's largest datagram and full-frame time before a session (as the config's fields). */
 int gw_ep_set_link (GwEp *ep, uint16_t mtu, uint16_t frame_ms);

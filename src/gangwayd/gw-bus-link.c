@@ -56,3 +56,42 @@ gw_bus_link_take (GwBusLink *self, const GwBusmsgLink *link, const char *culprit
   tell_power (self, now);
   tell_crowd (self, culprit, now);
 }
+
+guint
+gw_bus_link_get_berths (const GwBusLink *self)
+{
+  if (self->now.octets_per_second == 0)
+    return 0;
+  return CLAMP (self->now.octets_per_second / GW_BUS_LINK_NODE_OCTETS, GW_BUS_LINK_NODES_MIN, GW_BUSMSG_NODES_MAX);
+}
+
+/* What the plugin measures, or what it will be when all berths are held. */
+static guint64
+round_trip (const GwBusLink *self, guint mtu)
+{
+  guint64 msec = self->now.round_trip_ms;
+
+  if (self->now.octets_per_second != 0)
+    msec = MAX (msec, (guint64) gw_bus_link_get_berths (self) * 2 * mtu * 1000 / self->now.octets_per_second);
+  return msec;
+}
+
+guint
+gw_bus_link_get_frame_msec (const GwBusLink *self, guint mtu, guint untold)
+{
+  guint64 msec = round_trip (self, mtu);
+
+  if (msec == 0)
+    msec = untold;
+  if (self->now.octets_per_second != 0)
+    msec = MAX (msec, GW_BUS_LINK_SHARED_MSEC_MIN);
+  return (guint) MIN (msec, GW_BUS_LINK_FRAME_MSEC_MAX);
+}
+
+gint64
+gw_bus_link_get_idle_usec (const GwBusLink *self)
+{
+  guint64 msec = 2 * round_trip (self, GW_BUSMSG_DATAGRAM_MIN);
+
+  return (gint64) CLAMP (msec, GW_BUS_LINK_IDLE_MSEC, GW_BUS_LINK_FRAME_MSEC_MAX) * 1000;
+}

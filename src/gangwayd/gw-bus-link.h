@@ -16,6 +16,14 @@ G_BEGIN_DECLS
 /* What a full frame takes on a link of which nobody knows the round trip, and the most that is believed. */
 #define GW_BUS_LINK_FRAME_MSEC_DEFAULT 100
 #define GW_BUS_LINK_FRAME_MSEC_MAX 5000
+/* Octets that a node says and hears from its first hello until it is at work, about; what so many nodes need is what the link carries in
+ * a second. Fewer than the least would leave the wire idle while they compute. */
+#define GW_BUS_LINK_NODE_OCTETS 4096
+#define GW_BUS_LINK_NODES_MIN 4
+/* An endpoint signs for up to a second before it answers: where many share the wire nobody repeats a flight meanwhile. */
+#define GW_BUS_LINK_SHARED_MSEC_MIN 500
+/* A node that says nothing for so long, or for two round trips, computes. */
+#define GW_BUS_LINK_IDLE_MSEC 200
 
 typedef struct
 {
@@ -29,5 +37,13 @@ typedef struct
 void gw_bus_link_init (GwBusLink *self, const char *bus);
 /* A LINK message. @culprit: who takes more than its share, for people; NULL: nobody. @now: monotonic microseconds. */
 void gw_bus_link_take (GwBusLink *self, const GwBusmsgLink *link, const char *culprit, gint64 now);
+
+/* Nodes that may prove themselves at the same time; 0: any number. */
+guint gw_bus_link_get_berths (const GwBusLink *self);
+/* What a full frame there and back takes, for time-outs, on a node whose largest datagram is @mtu: what the plugin measures, or what it will
+ * be when so many are at work. @untold: the answer where the plugin tells nothing of the link. */
+guint gw_bus_link_get_frame_msec (const GwBusLink *self, guint mtu, guint untold);
+/* The silence after which a node is not at work. */
+gint64 gw_bus_link_get_idle_usec (const GwBusLink *self);
 
 G_END_DECLS

@@ -23,6 +23,7 @@ struct _GwBus
   GwLoop *loop;
   GwBusService *service;
   GwBusLink link;
+  GwBerths berths; /* who may prove itself now */
   GwChannelIdentity *identity;
   const GwBusEvents *events;
   gpointer data;
@@ -128,8 +129,33 @@ on_node_send (GwNode *node, const guint8 *datagram, gsize len, gpointer data)
 {
   GwBus *self = data;
 
+  gw_berths_carry (&self->berths, gw_node_get_berth (node), len);
   if (!self->freed && len <= self->datagram_max)
     send_message (self, GW_BUSMSG_DATAGRAM, gw_node_get_id (node), datagram, len);
+}
+
+static gboolean
+on_node_turn (GwNode *node, gpointer data)
+{
+  GwBus *self = data;
+
+  if (gw_berths_ask (&self->berths, gw_node_get_berth (node)))
+    return TRUE;
+  if (gw_node_get_session (node) == NULL)
+    gw_bus_service_set_node_state (self->service, node, "waiting");
+  return FALSE;
+}
+
+static void
+on_berth (GwBerth *berth, gpointer data)
+{
+  gw_node_begin (berth->owner);
+}
+
+static gboolean
+is_waiting (GwBerth *berth, gpointer data)
+{
+  return gw_node_waits (berth->owner);
 }
 
 static gboolean
@@ -179,6 +205,7 @@ on_node_failed (GwNode *node, const GError *error, gpointer data)
 static const GwNodeEvents node_events = {
   .send = on_node_send,
   .admit = on_node_admit,
+  .turn = on_node_turn,
   .proving = on_node_proving,
   .proved = on_node_proved,
   .failed = on_node_failed,
@@ -188,8 +215,8 @@ static void
 take_node_up (GwBus *self, const GwBusmsg *message)
 {
   guint mtu = MIN (message->node_up.mtu, self->datagram_max);
-  guint frame_msec = message->node_up.rtt_ms > 0 ? MIN (message->node_up.rtt_ms, GW_BUS_LINK_FRAME_MSEC_MAX)
-                                                 : GW_BUS_LINK_FRAME_MSEC_DEFAULT;
+  guint untold = message->node_up.rtt_ms > 0 ? message->node_up.rtt_ms : GW_BUS_LINK_FRAME_MSEC_DEFAULT;
+  guint frame_msec = gw_bus_link_get_frame_msec (&self->link, mtu, untold);
   GwNode *node;
 
   if (message->node <= self->last_node || g_hash_table_size (self->nodes) >= GW_BUSMSG_NODES_MAX)
@@ -213,6 +240,7 @@ remove_node (GwBus *self, GwNode *node)
   gpointer id = GUINT_TO_POINTER (gw_node_get_id (node));
 
   g_hash_table_remove (self->nodes, id);
+  gw_berths_leave (&self->berths, gw_node_get_berth (node));
   gw_bus_service_remove_node (self->service, node);
   self->events->node_down (self, node, self->data);
   gw_node_free (node);
@@ -232,10 +260,19 @@ take_node_info (GwBus *self, GwNode *node, const GwBusmsgNode *info)
 static void
 take_link (GwBus *self, const GwBusmsgLink *link)
 {
+  GHashTableIter iter;
+  gpointer node;
   g_autofree char *culprit = link->culprit != 0 ? gw_bus_service_name_address (self->service, link->culprit) : NULL;
 
   gw_bus_link_take (&self->link, link, culprit, gw_loop_now (self->loop));
   gw_bus_service_set_link (self->service, link);
+  gw_berths_set (&self->berths, gw_bus_link_get_berths (&self->link), link->octets_per_second,
+                 gw_bus_link_get_idle_usec (&self->link));
+  if (link->round_trip_ms == 0 && link->octets_per_second == 0)
+    return;
+  g_hash_table_iter_init (&iter, self->nodes);
+  while (g_hash_table_iter_next (&iter, NULL, &node))
+    gw_node_set_frame_msec (node, gw_bus_link_get_frame_msec (&self->link, gw_node_get_mtu (node), 0));
 }
 
 static void
@@ -289,7 +326,10 @@ take_message (GwBus *self, const guint8 *packet, gsize len)
   else if (message.type == GW_BUSMSG_NODE)
     take_node_info (self, node, &message.node_info);
   else
-    gw_node_input (node, message.datagram.ptr, message.datagram.len);
+    {
+      gw_berths_carry (&self->berths, gw_node_get_berth (node), message.datagram.len);
+      gw_node_input (node, message.datagram.ptr, message.datagram.len);
+    }
 }
 
 /* TRUE while the plugin may be read. */
@@ -384,6 +424,7 @@ gw_bus_new (GwLoop *loop,
   gw_timer_init (&self->hello_timer, loop, on_hello_late, self);
   gw_timer_init (&self->flood_timer, loop, on_flood_over, self);
   gw_bus_link_init (&self->link, self->name);
+  gw_berths_init (&self->berths, loop, on_berth, is_waiting, self);
   self->service = gw_bus_service_new (loop, manager, bouncer, path, info, on_scan, self);
 
   self->watch = gw_loop_watch (loop, fd, EPOLLIN, on_socket, self);
@@ -403,6 +444,7 @@ gw_bus_free (GwBus *self)
   g_clear_pointer (&self->watch, gw_fd_watch_free);
   gw_timer_disarm (&self->hello_timer);
   gw_timer_disarm (&self->flood_timer);
+  gw_berths_clear (&self->berths);
   for (g_hash_table_iter_init (&iter, self->nodes); g_hash_table_iter_next (&iter, NULL, &node);
        g_hash_table_iter_init (&iter, self->nodes))
     remove_node (self, node);

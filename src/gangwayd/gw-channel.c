@@ -281,6 +281,19 @@ check_session (GwChannel *self, GError **error)
   return TRUE;
 }
 
+static gint64
+handshake_usec (GwChannel *self)
+{
+  return MAX (GW_CHANNEL_HANDSHAKE_USEC, (gint64) GW_CHANNEL_HANDSHAKE_FLIGHTS * self->retransmit_msec * 1000);
+}
+
+/* GnuTLS takes them for the flight that comes next. */
+static void
+set_timeouts (GwChannel *self)
+{
+  gnutls_dtls_set_timeouts (self->tls, self->retransmit_msec, (guint) (handshake_usec (self) / 1000));
+}
+
 static void
 arm_retransmit (GwChannel *self)
 {
@@ -299,6 +312,7 @@ handshake_step (gpointer data)
 
   if (self->ended || self->up)
     return;
+  set_timeouts (self);
   do
     {
       self->starved = FALSE;
@@ -410,7 +424,7 @@ gw_channel_new (GwLoop *loop,
   self->events = events;
   self->data = data;
   self->mtu = CLAMP (mtu, GW_CHANNEL_DATAGRAM_MIN, GW_CHANNEL_DATAGRAM_MAX);
-  self->retransmit_msec = MAX (2 * frame_msec, RETRANSMIT_FLOOR_MSEC);
+  gw_channel_set_frame_msec (self, frame_msec);
   g_queue_init (&self->inbox);
   gw_timer_init (&self->retransmit, loop, on_retransmit, self);
   gw_timer_init (&self->deadline, loop, on_deadline, self);
@@ -424,13 +438,19 @@ gw_channel_new (GwLoop *loop,
   gnutls_certificate_send_x509_rdn_sequence (self->tls, 1);
   gnutls_handshake_set_max_packet_length (self->tls, HANDSHAKE_MESSAGE_MAX);
   gnutls_dtls_set_mtu (self->tls, self->mtu);
-  gnutls_dtls_set_timeouts (self->tls, self->retransmit_msec, GW_CHANNEL_HANDSHAKE_USEC / 1000);
+  set_timeouts (self);
   gnutls_transport_set_ptr (self->tls, self);
   gnutls_transport_set_push_function (self->tls, on_push);
   gnutls_transport_set_pull_function (self->tls, on_pull);
   gnutls_transport_set_pull_timeout_function (self->tls, on_pull_timeout);
-  gw_timer_arm (&self->deadline, GW_CHANNEL_HANDSHAKE_USEC);
+  gw_timer_arm (&self->deadline, handshake_usec (self));
   return self;
+}
+
+void
+gw_channel_set_frame_msec (GwChannel *self, guint frame_msec)
+{
+  self->retransmit_msec = MAX (2 * frame_msec, RETRANSMIT_FLOOR_MSEC);
 }
 
 void

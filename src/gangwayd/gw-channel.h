@@ -19,8 +19,9 @@ G_BEGIN_DECLS
 #define GW_CHANNEL_DATAGRAM_MIN 128
 /* Datagrams that wait for their handshake step; more are dropped, the peer sends them again. */
 #define GW_CHANNEL_INBOX_MAX 16
-/* A handshake that takes longer is given up. */
+/* A handshake that takes longer is given up: this, or that many of the first time-out for a flight. */
 #define GW_CHANNEL_HANDSHAKE_USEC (60 * G_USEC_PER_SEC)
+#define GW_CHANNEL_HANDSHAKE_FLIGHTS 16
 /* Octets of a DER SubjectPublicKeyInfo of an uncompressed P-256 key on the named curve (RFC 5480). */
 #define GW_SPKI_P256_LEN 91
 
@@ -59,6 +60,8 @@ GwChannel *gw_channel_new (GwLoop *loop,
                            guint frame_msec,
                            const GwChannelEvents *events,
                            gpointer data);
+/* What a full frame takes by now; of the flights from here on. */
+void gw_channel_set_frame_msec (GwChannel *self, guint frame_msec);
 /* Ends the session without another event, with a close_notify if @notify; drops the owner's reference. */
 void gw_channel_close (GwChannel *self, gboolean notify);
 

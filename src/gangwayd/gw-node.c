@@ -45,6 +45,10 @@ struct _GwNode
   gint64 refilled;
   guint64 refused;
 
+  GwBerth berth;
+  GBytes *held_hello; /* a ClientHello that waits for the node's turn */
+  gboolean start_waits;
+
   gint64 last_start; /* 0: never */
   guint8 start_seq;
   GwTimer start_timer; /* armed after a start until there is a session */
@@ -67,6 +71,7 @@ static void
 node_clear (GwNode *self)
 {
   g_clear_pointer (&self->hello_octets, g_bytes_unref);
+  g_clear_pointer (&self->held_hello, g_bytes_unref);
   g_clear_pointer (&self->identity, gw_channel_identity_unref);
 }
 
@@ -145,6 +150,7 @@ gw_node_new (GwLoop *loop,
   self->data = data;
   self->tokens = GW_NODE_HANDSHAKE_BURST;
   self->refilled = gw_loop_now (loop);
+  self->berth.owner = self;
   gw_timer_init (&self->start_timer, loop, on_start_timer, self);
   if (hello.len > 0)
     {
@@ -175,6 +181,12 @@ gw_node_set_identity (GwNode *self, GwChannelIdentity *identity)
   self->identity = gw_channel_identity_ref (identity);
 }
 
+static gboolean
+is_its_turn (GwNode *self)
+{
+  return self->events->turn == NULL || self->events->turn (self, self->data);
+}
+
 void
 gw_node_start (GwNode *self)
 {
@@ -187,6 +199,9 @@ gw_node_start (GwNode *self)
   if (!gw_timer_is_armed (&self->start_timer))
     gw_timer_arm (&self->start_timer, START_AGAIN_USEC);
   if (self->last_start != 0 && now - self->last_start < (gint64) GW_DTLS_START_HONOUR_MS * 1000)
+    return;
+  self->start_waits = !is_its_turn (self);
+  if (self->start_waits)
     return;
   self->last_start = now;
   gnutls_rnd (GNUTLS_RND_NONCE, start.nonce, sizeof start.nonce);
@@ -224,9 +239,17 @@ refuse_handshake (GwNode *self)
   self->events->failed (self, error, self->data);
 }
 
+/* A hello that must wait costs the wire nothing; of several the last one is still wanted when its turn comes. */
 static void
 open_candidate (GwNode *self, const guint8 *client_random, const guint8 *datagram, gsize len)
 {
+  if (!is_its_turn (self))
+    {
+      g_clear_pointer (&self->held_hello, g_bytes_unref);
+      self->held_hello = g_bytes_new (datagram, len);
+      return;
+    }
+  g_clear_pointer (&self->held_hello, g_bytes_unref);
   if (self->identity == NULL || !take_token (self)
       || (self->events->admit != NULL && !self->events->admit (self, self->data)))
     {
@@ -267,6 +290,37 @@ take_dtls (GwNode *self, const guint8 *datagram, gsize len)
     gw_session_input (self->active, datagram, len);
   else
     gw_node_start (self); /* a session of our former life */
+}
+
+void
+gw_node_begin (GwNode *self)
+{
+  g_autoptr (GwNode) hold = g_rc_box_acquire (self);
+  g_autoptr (GBytes) hello = g_steal_pointer (&self->held_hello);
+  gboolean start = self->start_waits;
+  gsize len = 0;
+
+  self->start_waits = FALSE;
+  if (self->freed)
+    return;
+  if (hello != NULL)
+    {
+      const guint8 *datagram = g_bytes_get_data (hello, &len);
+
+      take_dtls (self, datagram, len);
+    }
+  else if (start && self->active == NULL && self->candidate == NULL)
+    gw_node_start (self);
+}
+
+void
+gw_node_set_frame_msec (GwNode *self, guint frame_msec)
+{
+  self->frame_msec = frame_msec;
+  if (self->candidate != NULL)
+    gw_session_set_frame_msec (self->candidate, frame_msec);
+  if (self->active != NULL)
+    gw_session_set_frame_msec (self->active, frame_msec);
 }
 
 void
@@ -322,6 +376,28 @@ guint64
 gw_node_get_refused (GwNode *self)
 {
   return self->refused;
+}
+
+guint
+gw_node_get_mtu (GwNode *self)
+{
+  return self->mtu;
+}
+
+gboolean
+gw_node_waits (GwNode *self)
+{
+  if (self->candidate != NULL)
+    return TRUE;
+  if (self->active != NULL)
+    return gw_session_waits (self->active);
+  return self->last_start != 0 && gw_loop_now (self->loop) - self->last_start < 2 * (gint64) self->frame_msec * 1000;
+}
+
+GwBerth *
+gw_node_get_berth (GwNode *self)
+{
+  return &self->berth;
 }
 
 gpointer

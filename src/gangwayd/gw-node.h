@@ -3,6 +3,7 @@
 
 #include <glib.h>
 
+#include "gw-berths.h"
 #include "gw-link-codec.h"
 #include "gw-session.h"
 
@@ -28,8 +29,10 @@ typedef struct
   void (*proving) (GwNode *self, gpointer data);
   /* The endpoint has proven its key in @session. The node keeps carrying the session; the receiver makes itself its user. */
   void (*proved) (GwNode *self, GwSession *session, gpointer data);
-  /* Whether the bus has room for one more handshake; NULL: always. */
+  /* Whether the bus takes one more handshake at all; NULL: always. */
   gboolean (*admit) (GwNode *self, gpointer data);
+  /* Whether it is the node's turn to begin one; FALSE: gw_node_begin() follows when it is. NULL: always. */
+  gboolean (*turn) (GwNode *self, gpointer data);
   /* A handshake failed or was refused, or the proved session ended. */
   void (*failed) (GwNode *self, const GError *error, gpointer data);
 } GwNodeEvents;
@@ -45,8 +48,12 @@ GwNode *gw_node_new (GwLoop *loop,
 /* Closes its sessions. Allowed inside its callbacks. */
 void gw_node_free (GwNode *self);
 
-/* Asks the endpoint to open a session, at most once in GW_DTLS_START_HONOUR_MS. */
+/* Asks the endpoint to open a session when it is its turn, at most once in GW_DTLS_START_HONOUR_MS. */
 void gw_node_start (GwNode *self);
+/* Its turn has come: the ClientHello that has waited is answered, or the endpoint is asked for one. */
+void gw_node_begin (GwNode *self);
+/* What a full frame takes on the wire by now; of sessions that are there, too. */
+void gw_node_set_frame_msec (GwNode *self, guint frame_msec);
 /* From now on new sessions show this identity. */
 void gw_node_set_identity (GwNode *self, GwChannelIdentity *identity);
 void gw_node_input (GwNode *self, const guint8 *datagram, gsize len);
@@ -62,6 +69,11 @@ GwSession *gw_node_get_session (GwNode *self);
 /* What the endpoint said of itself in the clear; NULL if nothing that could be read. Never a proof. */
 const GwLinkHello *gw_node_get_hello (GwNode *self);
 guint64 gw_node_get_refused (GwNode *self);
+guint gw_node_get_mtu (GwNode *self);
+/* Whether something is on its way to or from the endpoint that belongs to its coming up: a session's beginning, or an answer. */
+gboolean gw_node_waits (GwNode *self);
+/* Its place in the order of those who begin: the bus's. */
+GwBerth *gw_node_get_berth (GwNode *self);
 /* Owner's data, as given at creation. */
 gpointer gw_node_get_data (GwNode *self);
 

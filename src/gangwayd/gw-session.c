@@ -13,6 +13,9 @@
 
 #include "gw-error.h"
 
+/* The silence after which an endpoint is asked is up to one part in so many shorter. */
+#define KEEPALIVE_SPREAD 4
+
 struct _GwSession
 {
   GwLoop *loop;
@@ -161,12 +164,22 @@ gw_session_ping (GwSession *self)
                        on_pong, gw_session_ref (self));
 }
 
+/* The endpoints of a bus that fell silent together (a report at the same second) are not asked all together: each has its own patience. */
+static gint64
+keepalive_usec (GwSession *self)
+{
+  guint spread = GW_KEEPALIVE_IDLE_MS / KEEPALIVE_SPREAD;
+  guint own = (guint) (self->key_id[0] << 8 | self->key_id[1]) % spread;
+
+  return (gint64) (GW_KEEPALIVE_IDLE_MS - own) * 1000;
+}
+
 static void
 on_keepalive (gpointer data)
 {
   GwSession *self = data;
   gint64 idle = gw_loop_now (self->loop) - self->last_heard;
-  gint64 limit = (gint64) GW_KEEPALIVE_IDLE_MS * 1000;
+  gint64 limit = keepalive_usec (self);
 
   if (idle >= limit)
     {
@@ -185,7 +198,7 @@ on_channel_up (GwChannel *channel, gpointer data)
   memcpy (self->binding, gw_channel_get_binding (channel), sizeof self->binding);
   self->last_heard = gw_loop_now (self->loop);
   self->peer = gw_smp_peer_new (self->loop, self->frame_msec, gw_channel_get_message_max (channel), &peer_events, self);
-  gw_timer_arm (&self->keepalive, (gint64) GW_KEEPALIVE_IDLE_MS * 1000);
+  gw_timer_arm (&self->keepalive, keepalive_usec (self));
   self->carrier->proved (self, self->carrier_data);
 }
 
@@ -291,6 +304,22 @@ gint64
 gw_session_get_quiet_until (GwSession *self)
 {
   return self->peer != NULL ? gw_smp_peer_get_quiet_until (self->peer) : 0;
+}
+
+gboolean
+gw_session_waits (GwSession *self)
+{
+  return self->peer != NULL && gw_smp_peer_waits (self->peer);
+}
+
+void
+gw_session_set_frame_msec (GwSession *self, guint frame_msec)
+{
+  self->frame_msec = frame_msec;
+  if (self->peer != NULL)
+    gw_smp_peer_set_frame_msec (self->peer, frame_msec);
+  else if (self->channel != NULL)
+    gw_channel_set_frame_msec (self->channel, frame_msec);
 }
 
 /* ---- survey: group numbers, then info ---- */

@@ -72,6 +72,11 @@ gint64 gw_session_get_last_heard (GwSession *self);
 /* Monotonic microseconds until which its silence means nothing: it is busy with something slow that we asked for. 0: it is not. */
 gint64 gw_session_get_quiet_until (GwSession *self);
 
+/* Whether an answer of the endpoint is awaited. */
+gboolean gw_session_waits (GwSession *self);
+/* What a full frame takes on the wire by now: what is sent from here on waits by it. */
+void gw_session_set_frame_msec (GwSession *self, guint frame_msec);
+
 /* Looks the groups up, then asks gw_ident info. Before anything else; anew only after a failure. */
 void gw_session_survey (GwSession *self, GwSessionSurveyed surveyed, gpointer data);
 /* Whether a message is of that group, by this session's numbers. */

@@ -240,6 +240,18 @@ gw_smp_peer_get_message_max (GwSmpPeer *self)
   return self->message_max;
 }
 
+gboolean
+gw_smp_peer_waits (GwSmpPeer *self)
+{
+  return self->out != NULL || !g_queue_is_empty (&self->queue);
+}
+
+void
+gw_smp_peer_set_frame_msec (GwSmpPeer *self, guint frame_msec)
+{
+  self->frame_msec = frame_msec;
+}
+
 void
 gw_smp_peer_request (GwSmpPeer *self,
                      guint8 op,

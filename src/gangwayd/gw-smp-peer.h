@@ -52,6 +52,10 @@ GwSmpPeer *gw_smp_peer_new (GwLoop *loop, guint frame_msec, gsize message_max, c
 void gw_smp_peer_free (GwSmpPeer *self);
 
 gsize gw_smp_peer_get_message_max (GwSmpPeer *self);
+/* Whether a request is out or waits to be. */
+gboolean gw_smp_peer_waits (GwSmpPeer *self);
+/* Of requests that begin from now on. */
+void gw_smp_peer_set_frame_msec (GwSmpPeer *self, guint frame_msec);
 
 /*
  * Queues a request whose CBOR map is @body (copied). @answer is called exactly once, never inside this call, except by

@@ -454,6 +454,7 @@ gw_sim_endpoint_set_carrier (GwSimEndpoint *self, const GwSimCarrier *carrier, g
 {
   self->carrier = carrier;
   self->carrier_data = data;
+  gw_ep_share (self->ep, carrier != NULL);
   if (!carrier || !self->powered)
     return;
   gw_sim_endpoint_set_link (self, TRUE, 0);
