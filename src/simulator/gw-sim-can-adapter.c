@@ -29,7 +29,7 @@ struct GwSimCanAdapter
   guint queue_at, n_queue;
   GByteArray *out;
   guint8 flags; /* those that stay until they are read */
-  guint64 refused, overruns;
+  guint64 refused, overruns, octets_in, octets_out;
 };
 
 /* ---- To the user ---- */
@@ -46,6 +46,7 @@ flush (GwSimCanAdapter *self)
     {
       gssize n = write (self->master, self->out->data, self->out->len);
 
+      self->octets_out += MAX (n, 0);
       if (n > 0)
         g_byte_array_remove_range (self->out, 0, n);
     }
@@ -254,6 +255,7 @@ on_master (guint32 events, gpointer data)
   gssize n = events & EPOLLIN ? read (self->master, octets, sizeof octets) : 0;
   GwSlcanLine line;
 
+  self->octets_in += MAX (n, 0);
   for (gssize i = 0; i < n; i++)
     if (gw_slcan_collector_push (&self->collector, octets[i], &line))
       take_line (self, &line);
@@ -341,8 +343,9 @@ gw_sim_can_adapter_unit (GwSimCanAdapter *self)
 json_t *
 gw_sim_can_adapter_status (const GwSimCanAdapter *self)
 {
-  return json_pack ("{s:s, s:b, s:b, s:b, s:i, s:I, s:I, s:o}", "link", self->link, "plugged",
+  return json_pack ("{s:s, s:b, s:b, s:b, s:i, s:i, s:I, s:I, s:I, s:I, s:o}", "link", self->link, "plugged",
                     self->master >= 0, "user", self->has_user, "open", self->open, "queued",
-                    (int)self->n_queue, "refused", (json_int_t)self->refused, "overruns",
-                    (json_int_t)self->overruns, "unit", gw_sim_can_unit_status (&self->unit));
+                    (int)self->n_queue, "unread", (int)self->out->len, "refused", (json_int_t)self->refused,
+                    "overruns", (json_int_t)self->overruns, "octets_in", (json_int_t)self->octets_in,
+                    "octets_out", (json_int_t)self->octets_out, "unit", gw_sim_can_unit_status (&self->unit));
 }

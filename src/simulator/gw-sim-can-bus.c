@@ -182,11 +182,11 @@ gw_sim_can_unit_put (GwSimCanUnit *self, guint mailbox, const GwCanFrame *frame,
 void
 gw_sim_can_unit_set_due (GwSimCanUnit *self, gint64 due)
 {
-  if (self->due == due)
+  if (self->due == due || !self->bus)
     return;
-  self->due = due;
-  if (self->bus)
-    self->bus->class->kick (self->bus);
+  /* What should have been done long ago is done now: a bus that was idle has an old time. */
+  self->due = MAX (due, self->bus->class->now (self->bus) / 1000);
+  self->bus->class->kick (self->bus);
 }
 
 bool
