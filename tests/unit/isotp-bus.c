@@ -81,7 +81,6 @@ carry (IsotpBus *bus, guint from)
 {
   IsotpBusNode *node = &bus->node[from], *other = &bus->node[!from];
   GwCanFrame frame = node->queue[0];
-  GwCanBits bits = gw_can_frame_bits (&frame);
   gint64 nsec = (gint64)gw_can_frame_nsec (&frame, bus->bit_rate, bus->data_rate);
   gboolean heard_first
       = g_rand_boolean (bus->rand); /* by the other, before the sender knows that it went out */
@@ -89,10 +88,12 @@ carry (IsotpBus *bus, guint from)
   g_assert_true (gw_can_frame_is_valid (&frame));
   memmove (node->queue, node->queue + 1, --node->waiting * sizeof frame);
   bus->now += nsec;
-  bus->busy += nsec;
   bus->frames++;
-  bus->bits.nominal += bits.nominal;
-  bus->bits.data += bits.data;
+  if (frame.data[0] >> 4 == GW_ISOTP_CONSECUTIVE && frame.len == node->isotp.config.tx_dl)
+    {
+      bus->full_frames++;
+      bus->full_nsec += nsec;
+    }
   if (!heard_first)
     on_event (node, gw_isotp_confirm (&node->isotp, bus->now / USEC));
   if (bus->loss == 0 || g_rand_double (bus->rand) >= bus->loss)

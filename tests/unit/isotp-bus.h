@@ -26,10 +26,10 @@ typedef struct
 {
   IsotpBusNode node[2];
   guint32 bit_rate, data_rate;
-  gint64 now;  /* nanoseconds */
-  gint64 busy; /* nanoseconds that frames were on the wire */
+  gint64 now; /* nanoseconds */
   guint64 frames;
-  GwCanBits bits; /* of all frames that went */
+  guint64 full_frames; /* consecutive ones that hold all they can .. */
+  gint64 full_nsec;    /* .. and how long they took: what bounds the payload */
   GRand *rand;
   gdouble loss;    /* of frames that are acknowledged, yet do not reach the other's machine */
   gdouble refusal; /* of frames that the link gives back */
