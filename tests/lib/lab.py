@@ -25,6 +25,7 @@ from supervisor import Supervisor, Timeout, wait
 
 SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 POLICY = "lab"
+CAN = "ttyCAN0"
 ASAN = "detect_leaks=1:abort_on_error=1"
 
 
@@ -34,10 +35,22 @@ def listens(path):
         return s.connect_ex(path) == 0
 
 
+def split(endpoints, bus):
+    """How many endpoints are on which kind of wire; the simulator takes the kinds in this order."""
+    kinds = {"can": ("can",), "serial": ("serial",), "all": ("can", "serial")}[bus]
+    return {kind: (endpoints + len(kinds) - 1 - kinds.index(kind)) // len(kinds) if kind in kinds else 0
+            for kind in ("can", "serial")}
+
+
 class Lab:
     made = 0  # labs in this process so far: their logs are told apart by it
 
-    def __init__(self, endpoints=1, build=None, sim_args=(), seed="lab", policy_lines=(), restart_ms=200, broker_saves=True):
+    def __init__(self, endpoints=1, build=None, sim_args=(), seed="lab", policy_lines=(), restart_ms=200, broker_saves=True,
+                 bus="serial", can_rate=500000, can_data_rate=0):
+        """bus: what the endpoints hang on: "serial" (a line each), "can" (one bus; its rates in bit/s, data rate 0: classic), or
+        "all": as even as it goes over all kinds."""
+        self.kind = bus
+        self.can_rate, self.can_data_rate = can_rate, can_data_rate
         self.broker_saves = broker_saves
         self.build = os.path.abspath(build or os.environ.get("GANGWAY_BUILD", os.path.join(SOURCE, "build")))
         self.endpoints, self.sim_args, self.seed, self.policy_lines = endpoints, list(sim_args), seed, list(policy_lines)
@@ -121,7 +134,7 @@ class Lab:
 
     def start_sim(self, restart=False):
         argv = [self.binary("src", "simulator", "gangway-sim"), "--endpoints", str(self.endpoints), "--dir", self.ports,
-                "--seed", str(self.seed), "--control", self.path("sim.socket"), *self.sim_args]
+                "--seed", str(self.seed), "--control", self.path("sim.socket"), *self.wire_args(), *self.sim_args]
         self.sim = self.supervisor.start("gangway-sim", argv, env={"ASAN_OPTIONS": ASAN}, restart=restart)
         wait("the simulated chips", lambda: os.path.exists(os.path.join(self.ports, "chips.csv"))
              and os.path.exists(self.path("sim.socket")) or not self.sim.alive, 30)
@@ -136,6 +149,39 @@ class Lab:
         self.plugins[n] = self.supervisor.start(
             f"serial-{name}", [self.binary("plugins", "serial", "gangway-serial"), "--device", self.port(n), "--name", name,
                                "--bus", self.address], env={"ASAN_OPTIONS": ASAN}, restart=True, needs=self.port(n))
+
+    @property
+    def wires(self):
+        return split(self.endpoints, self.kind)
+
+    def wire_args(self):
+        """The simulator's options for what its endpoints hang on."""
+        args = []
+        if self.wires["can"]:
+            args += ["--can", "slcan", "--can-rate", str(self.can_rate), "--can-data-rate", str(self.can_data_rate)]
+            if self.wires["can"] < self.endpoints:
+                args += ["--can-endpoints", str(self.wires["can"])]
+        return args
+
+    def start_can(self):
+        """gangway-can at the simulated adapter; in `plugins` by its line's name."""
+        line = os.path.join(self.ports, CAN)
+        argv = [self.binary("plugins", "can", "gangway-can"), "--device", f"slcan:{line}", "--name", CAN, "--bus", self.address,
+                "--rate", str(self.can_rate)]
+        if self.can_data_rate:
+            argv += ["--data-rate", str(self.can_data_rate)]
+        self.plugins[CAN] = self.supervisor.start(f"can-{CAN}", argv, env={"ASAN_OPTIONS": ASAN}, restart=True, needs=line)
+
+    def start_plugins(self):
+        """One for each wire."""
+        if self.wires["can"]:
+            self.start_can()
+        for n in range(self.endpoints - self.wires["serial"], self.endpoints):
+            self.start_plugin(n)
+
+    def line_of(self, n):
+        """The name of what endpoint n was on at the start."""
+        return CAN if n < self.wires["can"] else f"ttyGW{n}"
 
     def chips(self):
         """The simulated chips' rows of the manifest, in the order of their ports."""
@@ -200,8 +246,8 @@ class Lab:
             assert done[0], f"import: {done}"
             done = self.add_batch(self.ids())
             assert done[0], f"batch: {done}"
-        for n in range(self.endpoints if plugins else 0):
-            self.start_plugin(n)
+        if plugins:
+            self.start_plugins()
 
     # Waiting and looking.
 
