@@ -3,6 +3,7 @@
 
 A frame is (id, data) with id as in <linux/can.h>: bit 31 says that it has 29 bits, bit 30 asks (RTR), bit 29 is an error frame.
 """
+import os
 import socket
 import struct
 import subprocess
@@ -14,6 +15,10 @@ ERR = 0x20000000
 FRAME = struct.Struct("=IB3x8s")
 FD_FRAME = struct.Struct("=IBBxx64s")
 FDF, BRS = 0x04, 0x01
+# Octets that may wait in a socket: vcan has no speed of its own, and by default some three hundred frames fit.
+QUEUE = 16 << 20
+SO_RCVBUFFORCE = 33
+LAST = 0x1FFFFFFF, b"the last"
 
 
 class Link:
@@ -28,6 +33,7 @@ class Link:
             self.socket.setsockopt(socket.SOL_CAN_RAW, socket.CAN_RAW_ERR_FILTER, 0x1FFFFFFF)
         if own:
             self.socket.setsockopt(socket.SOL_CAN_RAW, socket.CAN_RAW_RECV_OWN_MSGS, 1)
+        self.socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, QUEUE)
         self.socket.bind((name,))
 
     def fileno(self):
@@ -75,19 +81,34 @@ class Recording:
     """All frames of an interface, recorded with can-utils' candump in its log format."""
 
     def __init__(self, name, path):
-        self.path = path
+        self.name, self.path = name, path
         before = listeners(name)
         with open(path, "wb") as out:
-            self.process = subprocess.Popen(["candump", "-L", f"{name},0:0,#FFFFFFFF"], stdin=subprocess.DEVNULL, stdout=out)
+            self.process = subprocess.Popen(["candump", "-L", "-r", str(QUEUE), f"{name},0:0,#FFFFFFFF"], stdin=subprocess.DEVNULL, stdout=out)
         while listeners(name) == before:
             assert self.process.poll() is None, "candump does not run"
             time.sleep(0.001)
 
     def stop(self):
-        """Ends it and returns the recording's path."""
+        """Ends it, when all is in there, and returns the recording's path. For that it sends a frame that nobody minds."""
+        if self.process.returncode is not None:
+            return self.path
+        link = Link(self.name)
+        link.send(EFF | LAST[0], LAST[1])
+        link.close()
+        while not self._tail().endswith(b" %08X#%s\n" % (LAST[0], LAST[1].hex().upper().encode())):
+            time.sleep(0.01)
         self.process.terminate()
         self.process.wait()
+        with open(self.path, "rb+") as f:
+            lines = f.read().splitlines(keepends=True)
+            f.truncate(sum(map(len, lines[:-1])))
         return self.path
+
+    def _tail(self):
+        with open(self.path, "rb") as f:
+            f.seek(max(0, os.fstat(f.fileno()).st_size - 64))
+            return f.read()
 
     def __enter__(self):
         return self

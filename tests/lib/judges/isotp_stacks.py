@@ -57,13 +57,14 @@ class Kernel:
 
 
 class Scapy:
-    def __init__(self, name, tx_id, rx_id, padding=False, block_size=0, st_min=0):
+    def __init__(self, name, tx_id, rx_id, padding=False, block_size=0, st_min=0, timeout=1):
         # Not above: it takes a second to load.
         from scapy.contrib.cansocket_native import NativeCANSocket
         from scapy.contrib.isotp import ISOTPSoftSocket
         filters = [{"can_id": rx_id | EFF, "can_mask": EFF | 0x1FFFFFFF}]
         self.socket = ISOTPSoftSocket(NativeCANSocket(name, can_filters=filters), tx_id=tx_id, rx_id=rx_id, padding=padding,
                                       bs=block_size, stmin=st_min)
+        self.socket.impl.fc_timeout = self.socket.impl.cf_timeout = timeout
 
     def send(self, octets):
         from scapy.contrib.isotp import ISOTP
