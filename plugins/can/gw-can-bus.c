@@ -17,6 +17,15 @@
 #define FLOW_RETRY_USEC (5 * USEC_PER_MS)
 /* Questions without an answer after which somebody is told. */
 #define NO_ANSWER_ASKS 5
+/* LSS answers have a higher id than ISO-TP, so they lose against it whenever both are there: a search that is to be short
+ * needs a quiet bus, and traffic that is to flow needs its turns between. So long at most has either. */
+#define SEARCH_TURN_USEC (200 * USEC_PER_MS)
+#define TRAFFIC_TURN_MIN_USEC (20 * USEC_PER_MS)
+/* The bus is quiet when nothing was carried for so long; it is not waited for longer than that. */
+#define QUIET_USEC (3 * USEC_PER_MS)
+#define QUIET_WAIT_USEC (50 * USEC_PER_MS)
+/* "Is anybody new there?" gets this much quiet. */
+#define START_QUIET_USEC (4 * USEC_PER_MS)
 /* What flow control asks of the nodes: no pauses, the link below takes what the bus carries. */
 #define BLOCK_SIZE 0
 #define ST_MIN 0
@@ -110,6 +119,10 @@ struct _GwCanBus
   Set active;                     /* ISO-TP has something to do */
   Set flow, data;                 /* may have a frame of that kind */
   Set resets;                     /* NMT to be sent */
+  bool searching;                 /* a turn of LSS, from search_at on */
+  int64_t search_at;
+  int64_t traffic_until;          /* a turn of ISO-TP */
+  int64_t carried_at;             /* the last ISO-TP frame, either way */
   unsigned last_flow, last_data;  /* whose turn it was */
   bool flow_waits;
   GwCanBusCounters counters;
@@ -190,6 +203,7 @@ take_back (GwCanBus *self, unsigned n, GwCanNews why, int64_t now)
   bool was_up = slot->node.state == GW_CAN_NODE_UP;
 
   tell (self, why, n, now);
+  gw_lss_master_forget (&self->lss, (uint8_t) n);
   gw_can_node_free (&slot->node);
   close_slot (self, n);
   set_add (&self->resets, n);
@@ -384,6 +398,7 @@ take_isotp (GwCanBus *self, unsigned n, const GwCanFrame *frame, int64_t now)
 
   if (!set_has (&self->known, n))
     open_slot (self, n, now);
+  self->carried_at = now;
   gw_can_node_heard (&slot->node, now);
   if (pci <= PCI_FIRST)
     slot->rx_fd = frame->fd;
@@ -450,6 +465,63 @@ gw_can_bus_take (GwCanBus *self, const GwCanFrame *frame, int64_t now)
     }
   else if (frame->id == GW_LSS_ID_SLAVE || frame->id == GW_LSS_ID_MASTER)
     gw_lss_master_take (&self->lss, frame, now);
+}
+
+/* ---- Turns of the search and of the traffic ---- */
+
+static bool
+is_searching (const GwCanBus *self)
+{
+  return self->lss.step != GW_LSS_STEP_IDLE && self->lss.step != GW_LSS_STEP_START;
+}
+
+static bool
+is_empty (const Set *set)
+{
+  return (set->bits[0] | set->bits[1]) == 0;
+}
+
+/* Begins and ends turns of the search; between two of them traffic that waits has as long. */
+static void
+take_turns (GwCanBus *self, int64_t now)
+{
+  int64_t took = now - self->search_at;
+
+  if (!self->searching && is_searching (self) && now >= self->traffic_until)
+    {
+      self->searching = true;
+      self->search_at = now;
+    }
+  else if (self->searching
+           && (!is_searching (self) || (took >= SEARCH_TURN_USEC && self->lss.phase == GW_LSS_PHASE_READY)))
+    {
+      self->searching = false;
+      if (!is_empty (&self->flow) || !is_empty (&self->data))
+        self->traffic_until = now + (took > TRAFFIC_TURN_MIN_USEC ? took : TRAFFIC_TURN_MIN_USEC);
+    }
+}
+
+/* Whether the next question of the search may be put now. */
+static bool
+may_search (const GwCanBus *self, int64_t now)
+{
+  if (now < self->listen_until || now < self->traffic_until)
+    return false;
+  return !self->searching || now - self->carried_at >= QUIET_USEC || now - self->search_at >= QUIET_WAIT_USEC;
+}
+
+/* Until when traffic is held; 0: it is not. */
+static int64_t
+held_until (const GwCanBus *self, int64_t now)
+{
+  if (self->searching)
+    return self->search_at + SEARCH_TURN_USEC;
+  if (self->lss.step == GW_LSS_STEP_START && self->lss.phase == GW_LSS_PHASE_PULLED)
+    return now + START_QUIET_USEC;
+  if (self->lss.step == GW_LSS_STEP_START && self->lss.phase == GW_LSS_PHASE_WAIT
+      && now < self->lss.sent_at + START_QUIET_USEC)
+    return self->lss.sent_at + START_QUIET_USEC;
+  return 0;
 }
 
 /* ---- Frames out ---- */
@@ -558,11 +630,15 @@ gw_can_bus_pull (GwCanBus *self, GwCanFrame *frame, uint32_t *tag, int64_t now)
       *tag = tag_of (TAG_RESET, n, 0);
       return true;
     }
-  if (now >= self->listen_until && gw_lss_master_pull (&self->lss, now, frame))
+  take_turns (self, now);
+  if (may_search (self, now) && gw_lss_master_pull (&self->lss, now, frame))
     {
       *tag = tag_of (TAG_LSS, 0, 0);
       return true;
     }
+  take_turns (self, now);
+  if (held_until (self, now) > 0)
+    return false;
   if (!pull_flow (self, frame, &n, now) && !pull_data (self, frame, &n, now))
     return false;
   set_add (&self->active, n);
@@ -581,7 +657,9 @@ gw_can_bus_sent (GwCanBus *self, uint32_t tag, const GwCanFrame *frame, int64_t 
   gw_can_load_count (&self->load, frame, 0);
   if (tag >> 16 == TAG_LSS)
     gw_lss_master_confirm (&self->lss, now);
-  else if (tag == tag_of (TAG_NODE, n, slot->generation))
+  else if (tag >> 16 == TAG_NODE)
+    self->carried_at = now;
+  if (tag == tag_of (TAG_NODE, n, slot->generation))
     {
       set_add (&self->data, n);
       handle (self, n, gw_isotp_confirm (&slot->isotp, now), now);
@@ -688,8 +766,15 @@ gw_can_bus_due (const GwCanBus *self, int64_t now)
 {
   int64_t due = self->load.slot_at + GW_CAN_LOAD_SLOT_USEC;
   int64_t lss = gw_lss_master_due (&self->lss);
+  int64_t held = held_until (self, now);
 
   due = sooner (due, lss > self->listen_until ? lss : self->listen_until);
+  if (now < self->traffic_until)
+    due = sooner (due, self->traffic_until);
+  if (held > now)
+    due = sooner (due, held);
+  if (self->searching && !may_search (self, now))
+    due = sooner (due, now + USEC_PER_MS);
   if (self->flow_waits)
     due = sooner (due, now + FLOW_RETRY_USEC);
   for (unsigned n = set_after (&self->active, 0); n != 0; n = set_after (&self->active, n))

@@ -105,7 +105,14 @@ time_answer (GwLssMaster *self, int64_t now)
 {
   int64_t took = at_most (now - self->sent_at, GW_LSS_WAIT_START_USEC);
 
-  self->slowest = at_least (self->slowest, took);
+  /* One that is late (a machine has other things to do, too) must not make all silence to come long: it raises the limit
+   * by half; if all are late it is up with them soon, and what was mistaken for silence meanwhile is found by asking. */
+  if (self->samples == 0)
+    self->slowest = took;
+  else if (took > self->slowest)
+    self->slowest += at_most (took - self->slowest, self->slowest / 2 + WAIT_SLACK_USEC);
+  else
+    self->slowest -= (self->slowest - took) / 8;
   if (self->samples < SAMPLES_FEW)
     self->samples++;
 }
