@@ -14,6 +14,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "lib"))
 
 import scale  # noqa: E402
+import yardstick  # noqa: E402
 from lab import Lab  # noqa: E402
 from supervisor import Timeout, wait  # noqa: E402
 
@@ -71,6 +72,7 @@ def delivery(args):
                "per_second": round(reports / took), "delivered": delivered, "lost": len(lost),
                "agent_cpu_us_each": round(spent["agent_cpu_s"] * 1e6 / max(1, reports), 1),
                "agent_pss_mib": round(pss_kib(lab.agent.pid) / 1024, 1), **spent}
+        yield from yardstick.rates(lab)
 
 
 class Cost:
@@ -165,11 +167,12 @@ def latency(args):
             "latency", ["mosquitto_sub", *lab.broker.client_args(), "-i", "latency", "-q", "0", "-t", "gangway/+/telemetry",
                         "-F", "%U\t%p"])
         pause(1)
+        cost = Cost(lab)
         lab.control(f"rate all {500 / args.endpoints:g}")
         pause(args.seconds)
         lab.control("stop all")
         pause(1)
-        times = []
+        spent, times = cost.spent(), []
         for line in watcher.text().splitlines():
             arrived, tab, payload = line.partition("\t")
             if not tab or not payload.startswith("[{"):
@@ -179,25 +182,20 @@ def latency(args):
         times.sort()
         yield {"bench": "latency", "endpoints": args.endpoints, "reports": len(times),
                "per_second": round(len(times) / args.seconds), "p50_ms": round(times[len(times) // 2], 1),
-               "p99_ms": round(times[int(len(times) * 0.99)], 1), "longest_ms": round(times[-1], 1)}
+               "p99_ms": round(times[int(len(times) * 0.99)], 1), "longest_ms": round(times[-1], 1), **spent}
+        yield from yardstick.latencies(lab, args.seconds)
 
 
-def yardstick(args):
-    """mosquitto_pub -l to the same broker in the same way: one client, TLS, QoS 1, lines of a report's length."""
+def yardsticks(args):
+    """The yardsticks alone; delivery and latency have them in their own runs."""
     with Lab(endpoints=0, build=args.build, broker_saves=False) as lab:
         lab.start_bus()
         lab.prepare()
         lab.start_sim()
         lab.start_agent()
         lab.start_broker()
-        lines = 50000
-        payload = ("x" * 400 + "\n") * lines
-        begin = time.monotonic()
-        subprocess.run(["mosquitto_pub", *lab.broker.client_args(), "-q", "1", "-t", "gangway/yardstick/telemetry", "-l"],
-                       input=payload, text=True, check=True)
-        took = time.monotonic() - begin
-        yield {"bench": "yardstick", "what": "mosquitto_pub -l, TLS, QoS 1", "messages": lines,
-               "per_second": round(lines / took)}
+        yield from yardstick.rates(lab)
+        yield from yardstick.latencies(lab, args.seconds)
 
 
 def program(path):
@@ -227,18 +225,21 @@ def main():
     parser.add_argument("name", nargs="?", help="one benchmark; without it all of them")
     parser.add_argument("--endpoints", type=int, default=20, metavar="N")
     parser.add_argument("--seconds", type=float, default=10, metavar="S")
+    parser.add_argument("--sizes", type=lambda text: [int(n) for n in text.split(",")], default=scale.SIZES, metavar="FEW,MANY",
+                        help="endpoints that scale compares (100,1000)")
     parser.add_argument("--build", default="build", help=argparse.SUPPRESS)
     args = parser.parse_args()
-    benches = {"poweron": poweron, "onboard": onboard, "delivery": delivery, "latency": latency, "yardstick": yardstick,
+    benches = {"poweron": poweron, "onboard": onboard, "delivery": delivery, "latency": latency,
                "scale": lambda args: scale.scale(args, pause)}
+    alone = {"yardstick": yardsticks}
     for path in sorted(glob.glob(os.path.join(args.build, "tests", "bench", "bench-*"))):
         if os.access(path, os.X_OK) and os.path.isfile(path):
             benches[os.path.basename(path).removeprefix("bench-")] = program(path)
-    if args.name and args.name not in benches:
-        parser.error(f"there is no benchmark '{args.name}'; there are {', '.join(sorted(benches))}")
+    if args.name and args.name not in {**benches, **alone}:
+        parser.error(f"there is no benchmark '{args.name}'; there are {', '.join(sorted({**benches, **alone}))}")
     results = []
     for name in [args.name] if args.name else benches:
-        for result in benches[name](args):
+        for result in {**benches, **alone}[name](args):
             print(json.dumps(result), flush=True)
             results.append(result)
     print_tables(results)

@@ -85,13 +85,13 @@ def acked(lab):
 
 def reports(lab, pause, rate, seconds):
     lab.control(f"rate all {rate:g}")
-    pause(3)
+    pause(min(3, seconds))
     before, meter = acked(lab), Meter(lab.agent.pid)
     pause(seconds)
     cpu, wakes, took = meter.read()
     n = acked(lab) - before
     lab.control("stop all")
-    pause(3)
+    pause(min(3, seconds))
     return {"reports_per_second": round(n / took), "cpu_us": round(cpu / max(1, n), 1), "wakeups_per_second": round(wakes / took),
             "cpu_us_a_wakeup": round(cpu / max(1, wakes), 1), "cpu_share": round(cpu / took / 1e6, 3)}
 
@@ -110,7 +110,7 @@ def one_size(endpoints, args, pause):
         cpu, wakes, took = meter.read()
         yield "onboard", {"seconds": round(took, 1), "cpu_us": round(cpu / endpoints, 1), "wakeups_per_second": round(wakes / took),
                           "cpu_us_a_wakeup": round(cpu / wakes, 1)}
-        pause(5)
+        pause(min(5, args.seconds))
         meter = Meter(lab.agent.pid)
         pause(args.seconds)
         cpu, wakes, took = meter.read()
@@ -127,10 +127,10 @@ def one_size(endpoints, args, pause):
 
 def scale(args, pause):
     by_name = {}
-    for endpoints in SIZES:
+    for endpoints in args.sizes:
         for name, figures in one_size(endpoints, args, pause):
             by_name.setdefault(name, []).append(figures.get("cpu_us"))
             yield {"bench": f"scale-{name}", "endpoints": endpoints, **figures}
     for name, (few, many) in by_name.items():
         if few:
-            yield {"bench": "scale-ratio", "what": name, "cpu_us_at_100": few, "cpu_us_at_1000": many, "ratio": round(many / few, 2)}
+            yield {"bench": "scale-ratio", "what": name, "cpu_us_few": few, "cpu_us_many": many, "ratio": round(many / few, 2)}
