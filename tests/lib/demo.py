@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """`./run demo`: a gateway at work on private, unprivileged parts, with a live table.
 
-Simulated chips are plugged into ptys; each is proven, onboarded and publishing to a real Mosquitto in its own name,
-without a hand being lifted. Everything is supervised, so any of it may be killed. At the end production stops and what
+Simulated chips are plugged into serial lines, or hang on a CAN bus that keeps the time of a real one; each is proven, onboarded and
+publishing to a real Mosquitto in its own name, without a hand being lifted. Everything is supervised, so any of it may be killed. At the end production stops and what
 was acknowledged to the endpoints is compared with what an independent subscriber saw.
 """
 import argparse
@@ -17,13 +17,14 @@ import time
 from gi.repository import GLib
 
 from bus import NAME, Client
-from lab import Lab, acknowledged
+from lab import KINDS, Lab, acknowledged
 from supervisor import Timeout, wait
 
 REFRESH_S = 0.5
 PLAIN_S = 5.0
 DRAIN_S = 5.0
-WIDE = 110  # columns from which on a reason has room beside its endpoint
+WIDE = 115  # columns from which on a reason has room beside its endpoint
+SHARED = {"can": "a CAN bus"}  # kinds of buses that several endpoints share
 
 
 class Screen:
@@ -58,7 +59,7 @@ class Screen:
 class Demo:
     def __init__(self, args):
         self.args = args
-        self.lab = Lab(endpoints=args.endpoints, build=args.build)
+        self.lab = Lab(endpoints=args.endpoints, build=args.build, bus=args.bus)
         self.screen = Screen()
         self.began = time.monotonic()
         self.stopping = 0  # Ctrl-C's so far
@@ -77,8 +78,7 @@ class Demo:
         lab.start_agent()
         lab.start_broker()
         self.chips = lab.chips()
-        for n in range(lab.endpoints):
-            lab.start_plugin(n)
+        lab.start_plugins()
         for what, done in (("the manifest's import", lab.import_manifest()), ("the batch", lab.add_batch(lab.ids()))):
             if not done[0]:
                 raise RuntimeError(f"{what} failed: {done[2]}")
@@ -87,7 +87,7 @@ class Demo:
         address = self.lab.address
         ctl = os.path.relpath(self.lab.binary("src", "gangwayctl", "gangwayctl"))
         sim = os.path.relpath(self.lab.binary("src", "simulator", "gangway-sim"))
-        self.screen.say(f"""Gangway demo: {self.args.endpoints} endpoints, each on its own serial line; broker mqtts://localhost:{self.lab.broker.port}.
+        self.screen.say(f"""Gangway demo: {self.args.endpoints} endpoints, {self.wires()}; broker mqtts://localhost:{self.lab.broker.port}.
 From another terminal:
   busctl --address={address} tree {NAME}
   {ctl} --bus={address} list
@@ -98,9 +98,14 @@ Pull a plug: {sim} --ctl {self.lab.path('sim.socket')} unplug 0
 Folder: {self.lab.folder}
 """)
 
+    def wires(self):
+        """What they hang on, in words."""
+        texts = {"can": f"{{}} nodes of one CAN bus ({self.lab.can_rate // 1000} kbit/s)", "serial": "{} on serial lines of their own"}
+        return " and ".join(texts[kind].format(n) for kind, n in self.lab.wires.items() if n)
+
     def core(self):
         lab = self.lab
-        return [p for p in (lab.agent, lab.broker.process, lab.sim, lab.plugins.get(0)) if p]
+        return [p for p in (lab.agent, lab.broker.process, lab.sim, *list(lab.plugins.values())[:1]) if p]
 
     # The table
 
@@ -148,32 +153,48 @@ Folder: {self.lab.folder}
             seen[endpoint] = seen.get(endpoint, 0) + 1
         return acked, seen
 
-    def line_of(self, key_id, bus, default):
+    def line_of(self, key_id, endpoint, default):
+        """The line and, where several share it, the number on it: ttyCAN0:5."""
+        bus, address = endpoint.get("Bus", ""), endpoint.get("Address", 0)
         if bus.count("/") > 1:
-            self.lines[key_id] = bus.rsplit("/", 1)[1]
+            self.lines[key_id] = bus.rsplit("/", 1)[1] + (f":{address}" if address else "")
         return self.lines.get(key_id, default)
+
+    def shared_lines(self):
+        """A line for each bus that several endpoints share: how it stands."""
+        key = f"{NAME}.Bus"
+        buses = [(path, o[key]) for path, o in sorted(self.objects.items()) if key in o and o[key]["Kind"] in SHARED]
+        lines = []
+        for path, bus in buses:
+            try:
+                load = self.lab.bus.get(path, "Bus", "Load")
+            except GLib.Error:
+                continue
+            lines.append(f"{bus['Name']} ({SHARED[bus['Kind']]}): {bus['NodeCount']} nodes found, link {bus['LinkState']}"
+                         + (f", {load:.0%} of its bit rate in use" if load >= 0 else ""))
+        return lines
 
     def table(self, columns=WIDE):
         """The chips of the manifest and whatever else was plugged in; on a narrow screen the reasons stand below."""
         known = self.endpoints()
         acked, seen = self.counts()
-        rows = [(chip["key_id"], chip["serial_number"], f"ttyGW{n}") for n, chip in enumerate(self.chips)]
+        rows = [(chip["key_id"], chip["serial_number"], self.lab.line_of(n)) for n, chip in enumerate(self.chips)]
         ours = {row[0] for row in rows}
         rows += [(key_id, e.get("SerialNumber", ""), "?") for key_id, e in known.items() if key_id not in ours]
         wide = columns >= WIDE
-        lines = [f"{'LINE':<8} {'ENDPOINT':<17} {'SERIAL NO.':<14} {'STATE':<11} {'ACKED':>6} {'ARRIVED':>7}"
+        lines = [f"{'LINE':<11} {'ENDPOINT':<17} {'SERIAL NO.':<14} {'STATE':<11} {'ACKED':>6} {'ARRIVED':>7}"
                  + ("  WHY" if wide else "")]
         below = {}  # why: lines
         for key_id, serial, default in rows:
             e = known.get(key_id, {})
-            line, why = self.line_of(key_id, e.get("Bus", ""), default), e.get("StateReason", "")
-            lines.append(f"{line:<8} {key_id[:16]:<17} {serial:<14} {e.get('State', '-'):<11} {acked.get(key_id, 0):>6} "
+            line, why = self.line_of(key_id, e, default), e.get("StateReason", "")
+            lines.append(f"{line:<11} {key_id[:16]:<17} {serial:<14} {e.get('State', '-'):<11} {acked.get(key_id, 0):>6} "
                          f"{seen.get(key_id, 0):>7}" + (f"  {why}" if wide and why else ""))
             if why and not wide:
                 below.setdefault(why, []).append(line)
         for why, where in below.items():
             lines += textwrap.wrap(f"{', '.join(where)}: {why}", columns - 1, subsequent_indent="  ")
-        return lines + [self.summary()]
+        return lines + self.shared_lines() + [self.summary()]
 
     def summary(self):
         agent = "" if self.objects else "; the agent is away"
@@ -235,6 +256,8 @@ def main():
     parser = argparse.ArgumentParser(prog="./run demo", description=__doc__.split("\n\n", maxsplit=1)[0])
     parser.add_argument("--endpoints", type=int, default=4, metavar="N", help="number of endpoints (default 4)")
     parser.add_argument("--seconds", type=float, default=0, metavar="S", help="end after S seconds (default: at Ctrl-C)")
+    parser.add_argument("--bus", choices=KINDS, default="serial",
+                        help="what they hang on: a line each (default), one CAN bus, or as even as it goes over all kinds")
     parser.add_argument("--build", default="build", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.endpoints < 1:

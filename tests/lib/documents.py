@@ -98,6 +98,7 @@ NOT_RUN = {
     "./run check long": "runs the tests that take minutes",
     "./run fuzz NAME 600": "takes ten minutes; the corpora are run as tests",
     "./run vm": "boots the machines of the vm tests",
+    "./run demo --bus all --endpoints 24 --seconds 30": "test-demo.py runs it with fewer",
     "./run demo": "ends at Ctrl-C; test-demo.py interrupts it",
     "gangway-serial --device": "a piece of a command; every system test runs the whole",
     "gangway-sim --slots": "a piece of a command; test-example-plugin.py runs the whole",

@@ -26,6 +26,8 @@ from supervisor import Supervisor, Timeout, wait
 SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 POLICY = "lab"
 CAN = "ttyCAN0"
+# What endpoints may hang on, and the kinds of wires behind each word, in the order in which the simulator takes them.
+KINDS = {"serial": ("serial",), "can": ("can",), "all": ("can", "serial")}
 ASAN = "detect_leaks=1:abort_on_error=1"
 
 
@@ -37,9 +39,9 @@ def listens(path):
 
 def split(endpoints, bus):
     """How many endpoints are on which kind of wire; the simulator takes the kinds in this order."""
-    kinds = {"can": ("can",), "serial": ("serial",), "all": ("can", "serial")}[bus]
+    kinds = KINDS[bus]
     return {kind: (endpoints + len(kinds) - 1 - kinds.index(kind)) // len(kinds) if kind in kinds else 0
-            for kind in ("can", "serial")}
+            for kind in KINDS["all"]}
 
 
 class Lab:

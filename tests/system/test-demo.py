@@ -103,6 +103,16 @@ class Demo(unittest.TestCase):
         self.assertRegex(out, r"ttyGW1 .* quarantined .* not in a trusted manifest")
         self.assertRegex(out, r"cloned .* on bus ttyGW0 and on bus ttyGW2")
 
+    def test_every_kind_of_wire(self):
+        process = self.start("--endpoints", "4", "--bus", "all")
+        head = self.until(process, "4 of 4 online")
+        process.send_signal(signal.SIGINT)
+        out, (_endpoints, online, _reports, _delivered, lost) = self.finish(process, head)
+        self.assertEqual((process.returncode, online, lost), (0, 4, 0), out)
+        self.assertRegex(out, r"\nttyCAN0:1 .* online")
+        self.assertRegex(out, r"\nttyGW3 .* online")
+        self.assertRegex(out, r"\nttyCAN0 \(a CAN bus\): \d nodes found, link active")
+
     def test_it_fails_when_not_all_are_online(self):
         process = self.start("--endpoints", "2", "--seconds", "8")
         head = self.until(process, "LINE ")
