@@ -48,10 +48,10 @@ class Lab:
     made = 0  # labs in this process so far: their logs are told apart by it
 
     def __init__(self, endpoints=1, build=None, sim_args=(), seed="lab", policy_lines=(), restart_ms=200, broker_saves=True,
-                 bus="serial", can_rate=500000, can_data_rate=0):
+                 bus="serial", can="slcan", can_rate=500000, can_data_rate=0):
         """bus: what the endpoints hang on: "serial" (a line each), "can" (one bus; its rates in bit/s, data rate 0: classic), or
-        "all": as even as it goes over all kinds."""
-        self.kind = bus
+        "all": as even as it goes over all kinds. can: "slcan", the simulated adapter, or a network interface."""
+        self.kind, self.can = bus, can
         self.can_rate, self.can_data_rate = can_rate, can_data_rate
         self.broker_saves = broker_saves
         self.build = os.path.abspath(build or os.environ.get("GANGWAY_BUILD", os.path.join(SOURCE, "build")))
@@ -160,19 +160,28 @@ class Lab:
         """The simulator's options for what its endpoints hang on."""
         args = []
         if self.wires["can"]:
-            args += ["--can", "slcan", "--can-rate", str(self.can_rate), "--can-data-rate", str(self.can_data_rate)]
+            args += ["--can", self.can, "--can-rate", str(self.can_rate), "--can-data-rate", str(self.can_data_rate)]
             if self.wires["can"] < self.endpoints:
                 args += ["--can-endpoints", str(self.wires["can"])]
         return args
 
     def start_can(self):
-        """gangway-can at the simulated adapter; in `plugins` by its line's name."""
-        line = os.path.join(self.ports, CAN)
-        argv = [self.binary("plugins", "can", "gangway-can"), "--device", f"slcan:{line}", "--name", CAN, "--bus", self.address,
-                "--rate", str(self.can_rate)]
-        if self.can_data_rate:
-            argv += ["--data-rate", str(self.can_data_rate)]
-        self.plugins[CAN] = self.supervisor.start(f"can-{CAN}", argv, env={"ASAN_OPTIONS": ASAN}, restart=True, needs=line)
+        """gangway-can at the simulated adapter, or at the interface; in `plugins` by its line's name."""
+        name = self.can_name
+        argv = [self.binary("plugins", "can", "gangway-can"), "--name", name, "--bus", self.address]
+        if self.can == "slcan":
+            line = os.path.join(self.ports, CAN)
+            argv += ["--device", f"slcan:{line}", "--rate", str(self.can_rate)]
+            if self.can_data_rate:
+                argv += ["--data-rate", str(self.can_data_rate)]
+        else:
+            line = f"/sys/class/net/{self.can}"
+            argv += ["--device", self.can]
+        self.plugins[name] = self.supervisor.start(f"can-{name}", argv, env={"ASAN_OPTIONS": ASAN}, restart=True, needs=line)
+
+    @property
+    def can_name(self):
+        return CAN if self.can == "slcan" else self.can
 
     def start_plugins(self):
         """One for each wire."""
@@ -183,7 +192,7 @@ class Lab:
 
     def line_of(self, n):
         """The name of what endpoint n was on at the start."""
-        return CAN if n < self.wires["can"] else f"ttyGW{n}"
+        return self.can_name if n < self.wires["can"] else f"ttyGW{n}"
 
     def chips(self):
         """The simulated chips' rows of the manifest, in the order of their ports."""
