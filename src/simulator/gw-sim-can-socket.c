@@ -16,13 +16,18 @@
 /* A full queue of the interface and an interface that is down are told by no event. */
 #define RETRY_NSEC 1000000LL
 #define DOWN_NSEC 100000000LL
+/* A frame that has not come back by then was lost with the interface's queue (it went down, or away). */
+#define ECHO_NSEC 2000000000LL
 
 #define FRAMES_PER_TURN 64
 
+/* The mailbox may be emptied and filled anew meanwhile. */
 typedef struct
 {
   GwSimCanUnit *unit; /* NULL: it has gone */
   guint mailbox;
+  GwCanFrame frame;
+  gint64 since;
 } Pending;
 
 typedef struct
@@ -139,7 +144,27 @@ send_frames (Socket *self, gint64 now)
 
   while (self->n_pending < GW_SIM_CAN_SOCKET_WINDOW && self->retry <= now
          && (unit = find_best (self, now, &mailbox)) && give (self, &unit->mailboxes[mailbox], now))
-    self->pending[self->n_pending++] = (Pending){ unit, mailbox };
+    self->pending[self->n_pending++] = (Pending){ unit, mailbox, unit->mailboxes[mailbox].frame, now };
+}
+
+/* Whether what the mailbox holds is what the kernel was given. */
+static gboolean
+is_given (const Pending *pending)
+{
+  const GwSimCanMailbox *box = &pending->unit->mailboxes[pending->mailbox];
+
+  return box->full && box->ready == GIVEN && is_same (&box->frame, &pending->frame);
+}
+
+static void
+send_lost_again (Socket *self, gint64 now)
+{
+  if (self->n_pending == 0 || now - self->pending[0].since < ECHO_NSEC)
+    return;
+  for (guint i = 0; i < self->n_pending; i++)
+    if (self->pending[i].unit && is_given (&self->pending[i]))
+      self->pending[i].unit->mailboxes[self->pending[i].mailbox].ready = now;
+  self->n_pending = 0;
 }
 
 /* ---- Receiving ---- */
@@ -152,11 +177,11 @@ take_echo (Socket *self, const GwCanFrame *frame)
     {
       Pending p = self->pending[i];
 
-      if (p.unit && !is_same (&p.unit->mailboxes[p.mailbox].frame, frame))
+      if (!is_same (&p.frame, frame))
         continue;
       self->n_pending--;
       memmove (self->pending + i, self->pending + i + 1, (self->n_pending - i) * sizeof p);
-      if (p.unit)
+      if (p.unit && is_given (&p))
         p.unit->sending = p.mailbox;
       return;
     }
@@ -190,6 +215,8 @@ next_event (Socket *self)
 {
   gint64 due = gw_sim_can_bus_due (&self->bus), next = due == INT64_MAX ? due : due * 1000;
 
+  if (self->n_pending > 0)
+    next = MIN (next, self->pending[0].since + ECHO_NSEC);
   if (self->n_pending == GW_SIM_CAN_SOCKET_WINDOW)
     return next;
   for (guint i = 0; i < self->bus.units->len; i++)
@@ -211,6 +238,7 @@ run (gpointer data)
 
   gw_sim_can_bus_begin (&self->bus);
   gw_sim_can_bus_run_due (&self->bus, now / 1000);
+  send_lost_again (self, now);
   send_frames (self, now);
   gw_sim_can_bus_end (&self->bus);
   gw_sim_pacer_arm (&self->pacer, next_event (self));
