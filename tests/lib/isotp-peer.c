@@ -21,6 +21,7 @@
 #include "gw-isotp.h"
 
 #define RX_SIZE (1 << 20)
+#define QUEUE (16 << 20) /* a virtual interface has no speed of its own, and by default some 300 frames fit */
 #define FULL_QUEUE_USEC 1000 /* an interface does not tell when its queue has room again */
 
 typedef struct
@@ -60,8 +61,10 @@ open_can (const char *name)
 {
   int fd = socket (PF_CAN, SOCK_RAW | SOCK_CLOEXEC, CAN_RAW);
   struct sockaddr_can address = { .can_family = AF_CAN, .can_ifindex = (int)if_nametoindex (name) };
-  int on = 1;
+  int on = 1, queue = QUEUE;
 
+  /* Where it is allowed. */
+  setsockopt (fd, SOL_SOCKET, SO_RCVBUFFORCE, &queue, sizeof queue);
   if (fd < 0 || bind (fd, (struct sockaddr *)&address, sizeof address) < 0)
     g_error ("%s: %s", name, g_strerror (errno));
   if (fd_frames && setsockopt (fd, SOL_CAN_RAW, CAN_RAW_FD_FRAMES, &on, sizeof on) < 0)

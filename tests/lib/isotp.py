@@ -66,9 +66,9 @@ def open_interface(name):
 class Peer:
     """Our side."""
 
-    def __init__(self, *options, interface=None, timeout=10):
+    def __init__(self, *options, interface=None, timeout=10, tx_id=PEER_TX, rx_id=PEER_RX):
         program = os.path.join(os.environ["GANGWAY_BUILD"], "tests", "lib", "isotp-peer")
-        argv = [program, f"--timeout={timeout * 1000}", *options]
+        argv = [program, f"--timeout={timeout * 1000}", f"--tx-id={tx_id}", f"--rx-id={rx_id}", *options]
         if interface:
             argv.append(f"--can={interface}")
             self.link = open_interface(interface)
@@ -130,3 +130,45 @@ class Pair:
     def close(self):
         self.scapy.close()
         return self.peer.close()
+
+
+class Recorder:
+    """Two of ours with a wire between them, and Wireshark's dissector on the wire."""
+
+    def __init__(self, *options):
+        self.peers = [Peer(*options), Peer(*options, tx_id=PEER_RX, rx_id=PEER_TX)]
+        self.links = {self.peers[0].link: self.peers[1].link, self.peers[1].link: self.peers[0].link}
+        self.frames = []
+
+    def carry(self, message, timeout=60):
+        """From the first to the second; what came."""
+        self.peers[0].send(message)
+        output = self.peers[1].process.stdout
+        while True:
+            ready = select.select([*self.links, output], [], [], timeout)[0]
+            if not ready:
+                raise TimeoutError("nothing on the wire")
+            if output in ready:
+                return self.peers[1].recv()
+            for link in ready:
+                self.frames.append(link.recv(72))
+                self.links[link].send(self.frames[-1])
+
+    def close(self):
+        return [peer.close() for peer in self.peers]
+
+    def pcap(self):
+        """The frames as LINKTYPE_CAN_SOCKETCAN: as struct can_frame, but with the id in network order and FD said in the flags."""
+        out = [struct.pack("=IHHIIII", 0xA1B2C3D4, 2, 4, 0, 0, 0xFFFF, 227)]
+        for number, data in enumerate(self.frames):
+            ident, length, flags = struct.unpack("=IBB", data[:6])
+            data = struct.pack(">IBBxx", ident, length, flags | 4 if len(data) == 72 else 0) + data[8:]
+            out.append(struct.pack("=IIII", number, 0, len(data), len(data)) + data)
+        return b"".join(out)
+
+    def dissected(self):
+        """The messages as tshark puts them together."""
+        done = subprocess.run(["tshark", "-r", "-", "-o", f"iso15765.can.extended_ids:{PEER_TX},{PEER_RX}", "-Y",
+                               "iso15765.message_type == 0 || iso15765.reassembled.length", "-T", "fields", "-e", "data.data"],
+                              input=self.pcap(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True)
+        return [bytes.fromhex(line) for line in done.stdout.decode().splitlines()]

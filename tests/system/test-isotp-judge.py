@@ -1,18 +1,19 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""ISO-TP against an implementation that shares nothing with the project, python3-scapy's ISOTPSoftSocket, both ways.
+"""ISO-TP against implementations that share nothing with the project: python3-scapy's ISOTPSoftSocket, both ways, and
+Wireshark's dissector, which knows FD frames, too.
 
-GANGWAY_CAN names a CAN interface to do it on; without, frames go over a socket pair."""
+GANGWAY_CAN names a CAN interface to do the former on; without, frames go over a socket pair."""
 import os
 import random
 import unittest
 
 import tap
-from isotp import Pair
+from isotp import Pair, Recorder
 
 INTERFACE = os.environ.get("GANGWAY_CAN")
 # around every border of one frame, of a byte of length, of 12 bits of length; and some between
-SIZES = [1, 2, 5, 6, 7, 8, 9, 12, 13, 14, 20, 62, 63, 64, 111, 112, 118, 119, 255, 256, 257, 512, 1000, 4094, 4095,
+SIZES = [1, 2, 5, 6, 7, 8, 9, 12, 13, 14, 20, 62, 63, 64, 80, 93, 106, 111, 112, 118, 119, 255, 256, 257, 512, 1000, 4094, 4095,
          4096, 4097, 10000]
 
 
@@ -111,6 +112,34 @@ class Judge(unittest.TestCase):
         self.assertEqual(self.pair.peer.recv(), b"") # scapy never asks for the next block: N_TIMEOUT_Bs
         self.there(100)
         self.assertEqual(len(lost), 1)
+
+
+class Dissector(unittest.TestCase):
+    def judge(self, *options):
+        wire = Recorder(*options)
+        try:
+            for size in SIZES:
+                self.assertEqual(wire.carry(message(size)), message(size))
+        finally:
+            self.assertEqual(wire.close(), [0, 0])
+        self.assertEqual(wire.dissected(), [message(size) for size in SIZES])
+        return [data[4] for data in wire.frames]
+
+    def test_classic(self):
+        self.assertEqual(set(self.judge("--block-size=7")), {8})
+
+    def test_classic_unpadded(self):
+        self.assertEqual(set(self.judge("--no-pad")), set(range(2, 9)))
+
+    def test_fd(self):
+        self.assertEqual(set(self.judge("--fd", "--brs", "--tx-dl=64")), {8, 12, 16, 20, 24, 32, 48, 64})
+
+    def test_fd_of_other_lengths(self):
+        for longest in (12, 16, 20, 24, 32, 48):
+            self.judge("--fd", f"--tx-dl={longest}", "--window=4")
+
+    def test_fd_frames_of_classic_length(self):
+        self.assertEqual(set(self.judge("--fd", "--tx-dl=8")), {8})
 
 
 if __name__ == "__main__":

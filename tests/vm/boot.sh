@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# boot.sh [-t SECONDS] [-m MIB] FOLDER [COMMAND]
+# boot.sh [-t SECONDS] [-m MIB] [-d DEVICES] FOLDER [COMMAND]
 #
 # Boots a throw-away Debian 12 machine with systemd as PID 1 and runs COMMAND (default: sh ./run.sh) as root inside FOLDER, which
-# the guest sees, read-write, as /share. The guest's output goes to stdout, its kernel's and systemd's console to
+# the guest sees, read-write, as /share. DEVICES are more options of qemu. The guest's output goes to stdout, its console to
 # FOLDER/console.log. Exit code: COMMAND's own; 124 = timed out; 125 = the guest died. The guest has no network.
 #
 # The image is built once (by root, 40 s) and kept in $GANGWAY_VM_CACHE (~/.cache/gangway-vm) under the hash of what it is made of
@@ -15,9 +15,9 @@ GUEST=systemd-sysv,dbus,udev,polkitd,kmod,procps,e2fsprogs,linux-image-amd64,bus
 GUEST+=,libglib2.0-0,libgnutls30,libmosquitto1,libsqlite3-0,libjansson4,libcbor0.8,libseccomp2,libpolkit-gobject-1-0
 GUEST+=,libmbedtls14,libmbedx509-1,libmbedcrypto7
 # What the tests use.
-GUEST+=,mosquitto,mosquitto-clients,openssl,python3-gi,libglib2.0-bin
+GUEST+=,mosquitto,mosquitto-clients,openssl,python3-gi,libglib2.0-bin,can-utils,iproute2
 # Kernel drivers beyond the core: grows with what the tests plug in.
-DRIVERS="usb virtio block/virtio_blk block/loop char/hw_random tty/serial"
+DRIVERS="usb virtio block/virtio_blk block/loop char/hw_random tty/serial net/can"
 
 build_root() { # -> $1
   local root=$1 options=() x
@@ -98,8 +98,8 @@ build() { # -> $1/{vmlinux,initrd,root.img}
   rm -rf "$1/root"
 }
 
-seconds=600 mib=512
-while getopts t:m: o; do case $o in t) seconds=$OPTARG ;; m) mib=$OPTARG ;; *) exit 2 ;; esac; done
+seconds=600 mib=512 devices=
+while getopts t:m:d: o; do case $o in t) seconds=$OPTARG ;; m) mib=$OPTARG ;; d) devices=$OPTARG ;; *) exit 2 ;; esac; done
 shift $((OPTIND - 1))
 folder=$(realpath "${1:?FOLDER}")
 command=${2:-sh ./run.sh}
@@ -129,7 +129,7 @@ timeout -k 5 "$seconds" qemu-system-x86_64 -nodefaults -no-user-config -no-reboo
   -kernel "$image/vmlinux" -initrd "$image/initrd" \
   -append "console=ttyS0 quiet panic=-1 mitigations=off systemd.unit=multi-user.target" \
   -drive file="$image/root.img",format=raw,if=virtio,snapshot=on -device virtio-rng-pci \
-  -virtfs local,path="$folder",mount_tag=share,security_model=none,multidevs=remap \
+  -virtfs local,path="$folder",mount_tag=share,security_model=none,multidevs=remap $devices \
   -serial file:"$folder/console.log" -chardev file,id=out,path=/dev/stdout,append=on -serial chardev:out </dev/null &
 machine=$!
 # Who ends this ends the guest too.

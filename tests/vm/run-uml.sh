@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# run-uml.sh NAME: runs uml-NAME.py under a kernel of its own (uml.sh) with this build, which is not installed; its TAP comes out
+# run-uml.sh NAME [CASE]: runs uml-NAME.py under a kernel of its own (uml.sh) with this build, which is not installed; its TAP comes out
 # here. $GANGWAY_BUILD names the build folder. What is left (console, logs of labs, recordings) stays in BUILD/vm/uml-NAME until
 # the next run.
 set -euo pipefail
@@ -16,4 +16,4 @@ seconds=540
 
 rm -rf "$folder"
 mkdir -p "$folder"
-exec bash "$here/uml.sh" -t "$seconds" "$folder" "exec /usr/bin/python3 '$here/uml-$name.py'"
+exec bash "$here/uml.sh" -t "$seconds" "$folder" "exec /usr/bin/python3 '$here/uml-$name.py' ${2:-}"
