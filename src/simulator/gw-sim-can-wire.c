@@ -39,7 +39,7 @@ typedef struct
 static gint64
 bit_nsec (const Wire *self, guint bits)
 {
-  return self->unpaced ? 0 : bits * NSEC_PER_SEC / self->bus.bit_rate;
+  return bits * NSEC_PER_SEC / self->bus.bit_rate;
 }
 
 static gint64
@@ -218,7 +218,10 @@ begin_frame (Wire *self, gint64 t)
   self->outcome = resolve (self, best) ? judge (self) : DESTROYED;
   self->frame = *best;
   bits = gw_can_frame_bits (best);
-  length = self->unpaced ? 0 : gw_can_frame_nsec (best, self->bus.bit_rate, MAX (self->bus.data_rate, 1));
+  length = gw_can_frame_nsec (best, self->bus.bit_rate, MAX (self->bus.data_rate, 1));
+  /* Errors always take their time: what nobody acknowledges is sent again for ever. */
+  if (self->outcome == GOOD && self->unpaced)
+    length = 0;
   if (self->outcome == DESTROYED)
     length = length * g_rand_double (self->rand) + bit_nsec (self, ERROR_FRAME_BITS);
   else if (self->outcome == NOT_ACKNOWLEDGED)

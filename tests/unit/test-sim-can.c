@@ -1163,6 +1163,7 @@ main (int argc, char **argv)
   ADD ("errors/recovery", test_recovery);
   ADD ("errors/share", test_error_share);
   ADD ("errors/alone", test_alone);
+  g_test_add ("/sim-can/errors/alone-unpaced", Fixture, unpaced, set_up, test_alone, tear_down);
   ADD ("errors/wrong-rate", test_wrong_rate);
   ADD ("errors/torn-frame", test_torn_frame);
   ADD_LINE ("commands", test_adapter_commands);
