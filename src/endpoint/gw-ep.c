@@ -626,6 +626,12 @@ gw_ep_poll (GwEp *ep)
 
 /* ---- Asking ---- */
 
+void
+gw_ep_hello (const GwEp *ep, GwLinkHello *hello)
+{
+  gw_ep_ident_hello (ep, hello);
+}
+
 int
 gw_ep_factory_reset (GwEp *ep)
 {

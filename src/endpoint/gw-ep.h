@@ -22,6 +22,7 @@
 #include <stdint.h>
 
 #include "gw-ep-platform.h"
+#include "gw-link-codec.h"
 
 /* Build-time sizes; a firmware with less memory lowers them for the whole build. */
 #ifndef GW_EP_MTU_MAX
@@ -129,6 +130,10 @@ int gw_ep_event (GwEp *ep, unsigned level, uint32_t code, const char *message);
 
 /* Factory reset by the application: certificates and owner gone, generation raised, session ended. */
 int gw_ep_factory_reset (GwEp *ep);
+
+/* What it says about itself in the clear, without a nonce: for a link that answers probes itself (gw-station.h).
+ * Valid after gw_ep_power_up; the texts are the config's. */
+void gw_ep_hello (const GwEp *ep, GwLinkHello *hello);
 
 GwEpState gw_ep_state (const GwEp *ep);
 bool gw_ep_owned (const GwEp *ep);

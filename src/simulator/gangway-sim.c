@@ -7,12 +7,14 @@
 #include <sys/resource.h>
 
 #include "gw-sim-control.h"
+#include "gw-sim-pair.h"
 
 typedef struct
 {
   int endpoints, foreign, mtu, sign_delay;
-  gboolean slots, can_unpaced;
+  gboolean slots, can_unpaced, rs485;
   int can_rate, can_data_rate, can_endpoints, can_vendor;
+  int rs485_endpoints, speed;
   char *can;
   char *folder, *control, *seed, *sram, *keys, *ctl, *rate;
   char *manufacturer, *model, *firmware;
@@ -79,6 +81,11 @@ parse_arguments (int *argc, char ***argv, Arguments *a, GError **error)
     { "can-vendor", 0, 0, G_OPTION_ARG_INT, &a->can_vendor, "Vendor in the nodes' identity (0)", "N" },
     { "can-unpaced", 0, 0, G_OPTION_ARG_NONE, &a->can_unpaced, "Frames on the simulated bus take no time",
       NULL },
+    { "rs485", 0, 0, G_OPTION_ARG_NONE, &a->rs485,
+      "All endpoints on one RS-485 pair, its adapter at DIR/ttyRS0; those of --can-endpoints apart", NULL },
+    { "rs485-endpoints", 0, 0, G_OPTION_ARG_INT, &a->rs485_endpoints,
+      "Only the next N endpoints on it, the others on lines of their own", "N" },
+    { "speed", 0, 0, G_OPTION_ARG_INT, &a->speed, "Its speed (115200)", "BIT/S" },
     { "control", 'c', 0, G_OPTION_ARG_FILENAME, &a->control, "Take commands on this socket", "PATH" },
     { "ctl", 0, 0, G_OPTION_ARG_FILENAME, &a->ctl, "Send COMMAND to the simulator at this socket", "PATH" },
     { "seed", 's', 0, G_OPTION_ARG_STRING, &a->seed, "The same text gives the same chips (gangway)", "TEXT" },
@@ -184,7 +191,13 @@ int
 main (int argc, char **argv)
 {
   g_auto (Arguments) a
-      = { .endpoints = 1, .can_rate = 500000, .can_endpoints = -1, .noise = 0.10, .temperature = 25 };
+      = { .endpoints = 1,
+          .can_rate = 500000,
+          .can_endpoints = -1,
+          .rs485_endpoints = -1,
+          .speed = GW_SIM_PAIR_SPEED_DEFAULT,
+          .noise = 0.10,
+          .temperature = 25 };
   GwSimOptions options;
   g_autoptr (GError) error = NULL;
 
@@ -209,6 +222,10 @@ main (int argc, char **argv)
       .vendor = a.can_vendor,
       .unpaced = a.can_unpaced,
     },
+    .rs485 = {
+      .n_endpoints = !a.rs485 ? 0 : a.rs485_endpoints < 0 ? G_MAXUINT : (guint)a.rs485_endpoints,
+      .speed = a.speed,
+    },
     .folder = a.folder,
     .seed = a.seed ? a.seed : "gangway",
     .sram = a.sram,
@@ -221,6 +238,7 @@ main (int argc, char **argv)
   };
   if (!a.folder || a.ctl || a.rest || a.endpoints < 0 || a.foreign < 0 || a.mtu < 0 || a.mtu > G_MAXUINT16
       || a.sign_delay < 0 || a.can_vendor < 0 || !is_rate (a.can_rate, FALSE)
+      || a.speed < (int)GW_SIM_PAIR_SPEED_MIN || a.speed > (int)GW_SIM_PAIR_SPEED_MAX
       || !is_rate (a.can_data_rate, TRUE) || !parse_rate (a.rate ? a.rate : "1", &options.rate))
     {
       g_printerr (

@@ -15,14 +15,6 @@ refuse_port (const GwSimPort *port, GError **error)
   return gw_sim_call_refuse (error, "%s is not a CAN node that can do this now", gw_sim_port_link (port));
 }
 
-static gboolean
-parse_switch (const char *text, gboolean *on, GError **error)
-{
-  *on = g_str_equal (text, "on");
-  return *on || g_str_equal (text, "off") ? TRUE
-                                          : gw_sim_call_refuse (error, "'on' or 'off', not '%s'", text);
-}
-
 /* ---- The bus ---- */
 
 static gboolean
@@ -89,6 +81,8 @@ gw_sim_command_babble (GwSimCall *call, GwSimPort *port, GwSimEndpoint *endpoint
   GwSimCanBabble babble;
   double share = BABBLE_SHARE;
 
+  if (gw_sim_port_wire (port) == GW_SIM_WIRE_PAIR)
+    return gw_sim_command_pair_babble (call, port, endpoint, error);
   if (!gw_sim_can_babble_parse (call->args[1], &babble))
     return gw_sim_call_refuse (error, "It babbles isotp, heartbeat, high or off, not '%s'", call->args[1]);
   if (call->n_args > 2 && !gw_sim_call_number (call->args[2], BABBLE_SHARE_MIN, 1, &share, error))
@@ -115,7 +109,9 @@ gw_sim_command_liar (GwSimCall *call, GwSimPort *port, GwSimEndpoint *endpoint, 
 {
   gboolean on;
 
-  if (!parse_switch (call->args[1], &on, error))
+  if (gw_sim_port_wire (port) == GW_SIM_WIRE_PAIR)
+    return gw_sim_command_pair_liar (call, port, endpoint, error);
+  if (!gw_sim_call_switch (call->args[1], &on, error))
     return FALSE;
   return gw_sim_can_node_set_liar (port, on) ? TRUE : refuse_port (port, error);
 }
@@ -125,6 +121,8 @@ gw_sim_command_number (GwSimCall *call, GwSimPort *port, GwSimEndpoint *endpoint
 {
   double number;
 
+  if (gw_sim_port_wire (port) == GW_SIM_WIRE_PAIR)
+    return gw_sim_command_pair_number (call, port, endpoint, error);
   if (!gw_sim_call_number (call->args[1], 1, 127, &number, error))
     return FALSE;
   return gw_sim_can_node_set_number (port, number) ? TRUE : refuse_port (port, error);

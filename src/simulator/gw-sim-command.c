@@ -35,6 +35,14 @@ gw_sim_call_refuse (GError **error, const char *format, ...)
 }
 
 gboolean
+gw_sim_call_switch (const char *text, gboolean *on, GError **error)
+{
+  *on = g_str_equal (text, "on");
+  return *on || g_str_equal (text, "off") ? TRUE
+                                          : gw_sim_call_refuse (error, "'on' or 'off', not '%s'", text);
+}
+
+gboolean
 gw_sim_call_number (const char *text, double min, double max, double *value, GError **error)
 {
   char *end;
@@ -429,14 +437,20 @@ static const Command commands[] = {
   { "can", "[errors SHARE|adapter unplug|replug|bus-off|errors SHARE]",
     "the CAN bus: how it stands, or destroy that share of frames, of the adapter's", 0, NULL,
     gw_sim_command_can },
-  { "babble", "PORT|all isotp|heartbeat|high|off [SHARE]", "valid CAN frames at a share of the bus (0.5)", 2,
+  { "babble", "PORT|all isotp|heartbeat|high|noise|frames|off [SHARE]",
+    "valid CAN frames at a share of the bus (0.5); RS-485: noise, or frames unasked", 2,
     gw_sim_command_babble, NULL },
   { "stall", "PORT|all FRAMES|wait|off", "fall silent in ISO-TP after so many frames, or put off for ever", 2,
     gw_sim_command_stall, NULL },
-  { "liar", "PORT|all on|off", "answer whatever an LSS master says", 2, gw_sim_command_liar, NULL },
-  { "number", "PORT|all N", "take that node number without being asked", 2, gw_sim_command_number, NULL },
+  { "liar", "PORT|all on|off", "answer whatever a master says", 2, gw_sim_command_liar, NULL },
+  { "number", "PORT|all N", "take that node or station number without being asked", 2, gw_sim_command_number,
+    NULL },
   { "bus-off", "PORT|all", "as if its CAN controller's error counter overflowed", 1, gw_sim_command_bus_off,
     NULL },
+  { "rs485", "[unplug|replug|echo on|off|latency MS]",
+    "the RS-485 pair: how it stands, or its adapter gone, back, echoing, slow", 0,
+    NULL, gw_sim_command_pair },
+  { "late", "PORT|all MS", "on RS-485, answer so much later", 2, gw_sim_command_late, NULL },
   { "quit", "", "end the simulator", 0, NULL, do_quit },
 };
 

@@ -23,6 +23,18 @@ typedef gboolean (*GwSimPortAction) (GwSimCall *call,
 gboolean gw_sim_call_refuse (GError **error, const char *format, ...) G_GNUC_PRINTF (2, 3);
 gboolean gw_sim_call_number (const char *text, double min, double max, double *value, GError **error);
 
+/* "on" or "off". */
+gboolean gw_sim_call_switch (const char *text, gboolean *on, GError **error);
+
+/* gw-sim-command-pair.c; babble, liar and number are those of a station. */
+gboolean gw_sim_command_pair (GwSimCall *call, GError **error);
+gboolean
+gw_sim_command_pair_babble (GwSimCall *call, GwSimPort *port, GwSimEndpoint *endpoint, GError **error);
+gboolean gw_sim_command_pair_liar (GwSimCall *call, GwSimPort *port, GwSimEndpoint *endpoint, GError **error);
+gboolean
+gw_sim_command_pair_number (GwSimCall *call, GwSimPort *port, GwSimEndpoint *endpoint, GError **error);
+gboolean gw_sim_command_late (GwSimCall *call, GwSimPort *port, GwSimEndpoint *endpoint, GError **error);
+
 /* gw-sim-command-can.c */
 gboolean gw_sim_command_can (GwSimCall *call, GError **error);
 gboolean gw_sim_command_babble (GwSimCall *call, GwSimPort *port, GwSimEndpoint *endpoint, GError **error);

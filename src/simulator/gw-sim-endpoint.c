@@ -473,6 +473,18 @@ gw_sim_endpoint_set_link (GwSimEndpoint *self, gboolean up, guint frame_ms)
   gw_timer_arm (&self->poll_timer, 0);
 }
 
+void
+gw_sim_endpoint_hello (const GwSimEndpoint *self, GwLinkHello *hello)
+{
+  gw_ep_hello (self->ep, hello);
+}
+
+gboolean
+gw_sim_endpoint_in_session (const GwSimEndpoint *self)
+{
+  return self->powered && gw_ep_state (self->ep) == GW_EP_SESSION;
+}
+
 gboolean
 gw_sim_endpoint_is_running (const GwSimEndpoint *self)
 {

@@ -12,6 +12,7 @@
 #include <jansson.h>
 #include <stdio.h>
 
+#include "gw-link-codec.h"
 #include "gw-loop.h"
 #include "gw-sim-lie.h"
 #include "gw-sim-puf.h"
@@ -60,6 +61,9 @@ void gw_sim_endpoint_set_carrier (GwSimEndpoint *self, const GwSimCarrier *carri
 void gw_sim_endpoint_set_link (GwSimEndpoint *self, gboolean up, guint frame_ms);
 /* Whether its chip does anything at all: has power and does not hang. */
 gboolean gw_sim_endpoint_is_running (const GwSimEndpoint *self);
+/* What it says of itself in the clear; only with power. */
+void gw_sim_endpoint_hello (const GwSimEndpoint *self, GwLinkHello *hello);
+gboolean gw_sim_endpoint_in_session (const GwSimEndpoint *self);
 void gw_sim_endpoint_input (GwSimEndpoint *self, const guint8 *datagram, gsize len);
 
 /* Switching on fails where the chip does, for instance with a PUF too noisy. */

@@ -4,6 +4,7 @@
 /* The simulator's inside, for its commands. */
 
 #include "gw-sim-can-adapter.h"
+#include "gw-sim-pair-adapter.h"
 #include "gw-sim-tty.h"
 #include "gw-sim.h"
 
@@ -17,6 +18,9 @@ struct GwSim
   GwSimCanAdapter *adapter; /* NULL: it is a network interface */
   guint can_left;           /* endpoints still to come to it; G_MAXUINT: all */
   guint can_vendor;
+  GwSimPair *pair; /* NULL: there is none */
+  GwSimPairAdapter *pair_adapter;
+  guint pair_left; /* as can_left */
   double rate; /* what `start` gives back */
   guint sign_delay_ms;
   GwSimPufModel puf_model;

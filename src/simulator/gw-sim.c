@@ -11,6 +11,7 @@
 #include "gw-sim-can-node.h"
 #include "gw-sim-can-socket.h"
 #include "gw-sim-can-wire.h"
+#include "gw-sim-pair-station.h"
 #include "gw-sim-private.h"
 
 /* A number from the simulator's seed and a purpose, the same in every run. */
@@ -109,11 +110,13 @@ new_serial_port (GwSim *self, guint index)
 static GwSimWire
 next_wire (GwSim *self)
 {
-  if (self->can_left == 0)
+  guint *left = self->can_left > 0 ? &self->can_left : &self->pair_left;
+
+  if (*left == 0)
     return GW_SIM_WIRE_SERIAL;
-  if (self->can_left != G_MAXUINT)
-    self->can_left--;
-  return GW_SIM_WIRE_CAN;
+  if (*left != G_MAXUINT)
+    --*left;
+  return left == &self->can_left ? GW_SIM_WIRE_CAN : GW_SIM_WIRE_PAIR;
 }
 
 static GwSimPort *
@@ -126,6 +129,14 @@ new_can_node (GwSim *self, guint index)
 }
 
 static GwSimPort *
+new_station (GwSim *self, guint index)
+{
+  g_autofree char *name = g_strdup_printf ("rs485/%u", index);
+
+  return gw_sim_pair_station_new (self->loop, self->pair, name, derive_seed (self, "station", index));
+}
+
+static GwSimPort *
 new_port (GwSim *self, GwSimWire wire, guint index)
 {
   switch (wire)
@@ -133,6 +144,7 @@ new_port (GwSim *self, GwSimWire wire, guint index)
     case GW_SIM_WIRE_CAN:
       return new_can_node (self, index);
     case GW_SIM_WIRE_PAIR:
+      return new_station (self, index);
     case GW_SIM_WIRE_SERIAL:
       break;
     }
@@ -251,6 +263,8 @@ on_check (gpointer data)
 
   if (self->adapter)
     gw_sim_can_adapter_check (self->adapter);
+  if (self->pair_adapter)
+    gw_sim_pair_adapter_check (self->pair_adapter);
   for (guint i = 0; i < self->ports->len; i++)
     gw_sim_port_check (self->ports->pdata[i]);
   gw_timer_arm (&self->check_timer, GW_SIM_PORT_CHECK_USEC);
@@ -273,6 +287,17 @@ make_can (GwSim *self, const GwSimOptions *options, GError **error)
                                    options->can.unpaced, derive_seed (self, "can", 0));
   self->adapter = gw_sim_can_adapter_new (self->loop, self->can, link);
   return gw_sim_can_adapter_plug (self->adapter, error);
+}
+
+static gboolean
+make_pair (GwSim *self, const GwSimOptions *options, GError **error)
+{
+  g_autofree char *link = g_build_filename (self->folder, GW_SIM_PAIR_LINK, NULL);
+
+  self->pair_left = options->rs485.n_endpoints;
+  self->pair = gw_sim_pair_new (self->loop, options->rs485.speed, derive_seed (self, "pair", 0));
+  self->pair_adapter = gw_sim_pair_adapter_new (self->loop, self->pair, link);
+  return gw_sim_pair_adapter_plug (self->pair_adapter, error);
 }
 
 static gboolean
@@ -327,6 +352,8 @@ gw_sim_new (GwLoop *loop, const GwSimOptions *options, GError **error)
     }
   if (options->can.what && !make_can (self, options, error))
     return NULL;
+  if (options->rs485.n_endpoints > 0 && !make_pair (self, options, error))
+    return NULL;
   if (!populate (self, options, error))
     return NULL;
   gw_timer_arm (&self->check_timer, 0);
@@ -340,6 +367,8 @@ gw_sim_free (GwSim *self)
   g_ptr_array_unref (self->ports);
   g_clear_pointer (&self->adapter, gw_sim_can_adapter_free);
   g_clear_pointer (&self->can, gw_sim_can_bus_free);
+  g_clear_pointer (&self->pair_adapter, gw_sim_pair_adapter_free);
+  g_clear_pointer (&self->pair, gw_sim_pair_free);
   g_ptr_array_unref (self->endpoints);
   g_ptr_array_unref (self->readouts);
   g_strfreev (self->devices);

@@ -15,6 +15,8 @@ typedef struct GwSim GwSim;
 #define GW_SIM_CAN_SLCAN "slcan"
 #define GW_SIM_CAN_LINK "ttyCAN0" /* the adapter's, in `folder` */
 
+#define GW_SIM_PAIR_LINK "ttyRS0" /* that of the RS-485 pair's adapter */
+
 /* Strings are borrowed until gw_sim_new() returns. */
 typedef struct
 {
@@ -30,6 +32,11 @@ typedef struct
     guint vendor;      /* of the nodes' identity objects */
     gboolean unpaced;  /* frames take no time */
   } can;
+  struct
+  {
+    guint n_endpoints; /* after those on CAN; G_MAXUINT: all, later ones too; 0: no pair */
+    guint speed;
+  } rs485;
   const char *folder; /* for the links, chips.csv and state/ */
   const char *seed;   /* any text */
   const char *sram;   /* folder of real readouts; NULL: the model */

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* The gateway's adapter on a pair: a pseudo-terminal behind a symbolic link. It switches its direction by itself, and hears
+ * nothing while it sends, or, as some adapters do, itself. */
+
+#include "gw-sim-pair.h"
+
+typedef struct GwSimPairAdapter GwSimPairAdapter;
+
+/* `link`: where the symbolic link goes. Begins unplugged. */
+GwSimPairAdapter *gw_sim_pair_adapter_new (GwLoop *loop, GwSimPair *pair, const char *link);
+void gw_sim_pair_adapter_free (GwSimPairAdapter *self);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (GwSimPairAdapter, gw_sim_pair_adapter_free)
+
+gboolean gw_sim_pair_adapter_plug (GwSimPairAdapter *self, GError **error);
+void gw_sim_pair_adapter_unplug (GwSimPairAdapter *self);
+
+/* From time to time: sees whether somebody has opened the terminal, and at which speed. */
+void gw_sim_pair_adapter_check (GwSimPairAdapter *self);
+
+/* Whether it gives back what it sends. */
+void gw_sim_pair_adapter_set_echo (GwSimPairAdapter *self, gboolean echo);
+/* For how long it collects what it hears before it hands it over, as USB adapters do; 0: portions of a FIFO. */
+void gw_sim_pair_adapter_set_latency (GwSimPairAdapter *self, guint ms);
+
+/* The caller's. */
+json_t *gw_sim_pair_adapter_status (const GwSimPairAdapter *self);
