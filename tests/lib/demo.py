@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """`./run demo`: a gateway at work on private, unprivileged parts, with a live table.
 
-Simulated chips are plugged into serial lines, or hang on a CAN bus that keeps the time of a real one; each is proven, onboarded and
+Simulated chips are plugged into serial lines, or hang on a CAN bus or an RS-485 pair that keeps the time of a real one; each is proven, onboarded and
 publishing to a real Mosquitto in its own name, without a hand being lifted. Everything is supervised, so any of it may be killed. At the end production stops and what
 was acknowledged to the endpoints is compared with what an independent subscriber saw.
 """
@@ -24,7 +24,7 @@ REFRESH_S = 0.5
 PLAIN_S = 5.0
 DRAIN_S = 5.0
 WIDE = 115  # columns from which on a reason has room beside its endpoint
-SHARED = {"can": "a CAN bus"}  # kinds of buses that several endpoints share
+SHARED = {"can": "a CAN bus", "rs485": "an RS-485 pair"}  # kinds of buses that several endpoints share
 
 
 class Screen:
@@ -100,7 +100,7 @@ Folder: {self.lab.folder}
 
     def wires(self):
         """What they hang on, in words."""
-        texts = {"can": f"{{}} nodes of one CAN bus ({self.lab.can_rate // 1000} kbit/s)", "serial": "{} on serial lines of their own"}
+        texts = {"can": f"{{}} nodes of one CAN bus ({self.lab.can_rate // 1000} kbit/s)", "rs485": f"{{}} stations of one RS-485 pair ({self.lab.speed} bit/s)", "serial": "{} on serial lines of their own"}
         return " and ".join(texts[kind].format(n) for kind, n in self.lab.wires.items() if n)
 
     def core(self):
@@ -257,7 +257,7 @@ def main():
     parser.add_argument("--endpoints", type=int, default=4, metavar="N", help="number of endpoints (default 4)")
     parser.add_argument("--seconds", type=float, default=0, metavar="S", help="end after S seconds (default: at Ctrl-C)")
     parser.add_argument("--bus", choices=KINDS, default="serial",
-                        help="what they hang on: a line each (default), one CAN bus, or as even as it goes over all kinds")
+                        help="what they hang on: a line each (default), one CAN bus, one RS-485 pair, or as even as it goes over all kinds")
     parser.add_argument("--build", default="build", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.endpoints < 1:

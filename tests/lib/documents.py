@@ -58,6 +58,7 @@ LAB = {
     "busctl call org.gangway.Gangway1 /org/gangway/Gangway1 org.gangway.Gangway1.Manager Explain s 0123456789abcdef",
     # doc/simulator.md
     "gangway-sim --endpoints 8 --dir /tmp/bench --control /tmp/bench.sock",
+    "gangway-sim --endpoints 16 --dir /tmp/bench --rs485 --control /tmp/bench.sock",
     "gangway-sim --endpoints 8 --dir /tmp/bench --can slcan --can-rate 500000 --control /tmp/bench.sock",
     "gangway-sim --ctl /tmp/bench.sock COMMAND..",
     "gangway-sim --help",

@@ -26,8 +26,9 @@ from supervisor import Supervisor, Timeout, wait
 SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 POLICY = "lab"
 CAN = "ttyCAN0"
+RS485 = "ttyRS0"
 # What endpoints may hang on, and the kinds of wires behind each word, in the order in which the simulator takes them.
-KINDS = {"serial": ("serial",), "can": ("can",), "all": ("can", "serial")}
+KINDS = {"serial": ("serial",), "can": ("can",), "rs485": ("rs485",), "all": ("can", "rs485", "serial")}
 ASAN = "detect_leaks=1:abort_on_error=1"
 
 
@@ -48,11 +49,11 @@ class Lab:
     made = 0  # labs in this process so far: their logs are told apart by it
 
     def __init__(self, endpoints=1, build=None, sim_args=(), seed="lab", policy_lines=(), restart_ms=200, broker_saves=True,
-                 bus="serial", can="slcan", can_rate=500000, can_data_rate=0):
-        """bus: what the endpoints hang on: "serial" (a line each), "can" (one bus; its rates in bit/s, data rate 0: classic), or
-        "all": as even as it goes over all kinds. can: "slcan", the simulated adapter, or a network interface."""
+                 bus="serial", can="slcan", can_rate=500000, can_data_rate=0, speed=115200):
+        """bus: what the endpoints hang on: "serial" (a line each), "can" (one bus; its rates in bit/s, data rate 0: classic),
+        "rs485" (one pair at `speed` bit/s), or "all": as even as it goes over all kinds. can: "slcan", the simulated adapter, or a network interface."""
         self.kind, self.can = bus, can
-        self.can_rate, self.can_data_rate = can_rate, can_data_rate
+        self.can_rate, self.can_data_rate, self.speed = can_rate, can_data_rate, speed
         self.broker_saves = broker_saves
         self.build = os.path.abspath(build or os.environ.get("GANGWAY_BUILD", os.path.join(SOURCE, "build")))
         self.endpoints, self.sim_args, self.seed, self.policy_lines = endpoints, list(sim_args), seed, list(policy_lines)
@@ -163,6 +164,10 @@ class Lab:
             args += ["--can", self.can, "--can-rate", str(self.can_rate), "--can-data-rate", str(self.can_data_rate)]
             if self.wires["can"] < self.endpoints:
                 args += ["--can-endpoints", str(self.wires["can"])]
+        if self.wires["rs485"]:
+            args += ["--rs485", "--speed", str(self.speed)]
+            if self.wires["rs485"] < self.endpoints:
+                args += ["--rs485-endpoints", str(self.wires["rs485"])]
         return args
 
     def start_can(self):
@@ -179,6 +184,14 @@ class Lab:
             argv += ["--device", self.can]
         self.plugins[name] = self.supervisor.start(f"can-{name}", argv, env={"ASAN_OPTIONS": ASAN}, restart=True, needs=line)
 
+    def start_rs485(self):
+        """gangway-serial --rs485 at the simulated pair's adapter."""
+        line = os.path.join(self.ports, RS485)
+        self.plugins[RS485] = self.supervisor.start(
+            f"serial-{RS485}", [self.binary("plugins", "serial", "gangway-serial"), "--rs485", "--device", line, "--name", RS485,
+                                "--speed", str(self.speed), "--bus", self.address],
+            env={"ASAN_OPTIONS": ASAN}, restart=True, needs=line)
+
     @property
     def can_name(self):
         return CAN if self.can == "slcan" else self.can
@@ -187,12 +200,16 @@ class Lab:
         """One for each wire."""
         if self.wires["can"]:
             self.start_can()
+        if self.wires["rs485"]:
+            self.start_rs485()
         for n in range(self.endpoints - self.wires["serial"], self.endpoints):
             self.start_plugin(n)
 
     def line_of(self, n):
         """The name of what endpoint n was on at the start."""
-        return self.can_name if n < self.wires["can"] else f"ttyGW{n}"
+        if n < self.wires["can"]:
+            return self.can_name
+        return RS485 if n < self.wires["can"] + self.wires["rs485"] else f"ttyGW{n}"
 
     def chips(self):
         """The simulated chips' rows of the manifest, in the order of their ports."""

@@ -213,14 +213,18 @@ class Simulator(unittest.TestCase):
         can = shell.start("can", "gangway-sim --endpoints 8 --dir /tmp/bench --can slcan --can-rate 500000 --control /tmp/bench.sock",
                           names)
         wait("the bus", lambda: os.path.exists(lab.path("bench-can", "chips.csv")) and os.path.exists(lab.path("can.sock")), 30)
+        # And on an RS-485 pair.
+        names = {"/tmp/bench.sock": lab.path("pair.sock"), "/tmp/bench": lab.path("bench-pair")}
+        pair = shell.start("pair", "gangway-sim --endpoints 16 --dir /tmp/bench --rs485 --control /tmp/bench.sock", names)
+        wait("the pair", lambda: os.path.exists(lab.path("bench-pair", "chips.csv")) and os.path.exists(lab.path("pair.sock")), 30)
         with open(os.path.join(SOURCE, "doc", "simulator.md"), encoding="utf-8") as f:
             text = f.read()
         for name in re.findall(r"`/tmp/bench/([\w.]+)`", text):
-            self.assertTrue(any(os.path.lexists(lab.path(folder, name)) for folder in ("bench", "bench-can")), name)
+            self.assertTrue(any(os.path.lexists(lab.path(folder, name)) for folder in ("bench", "bench-can", "bench-pair")), name)
         answer = shell.run("gangway-sim --ctl /tmp/bench.sock COMMAND..",
                            {"/tmp/bench.sock": lab.path("bench.sock"), "COMMAND..": "status 3"})
         self.assertIn('"ok":true', answer)
-        self.assertEqual((sim.stop(signal.SIGINT), can.stop(signal.SIGINT)), (0, 0))
+        self.assertEqual([s.stop(signal.SIGINT) for s in (sim, can, pair)], [0, 0, 0])
 
 
 class Plugin(unittest.TestCase):

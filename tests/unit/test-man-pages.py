@@ -92,7 +92,7 @@ class Programs(unittest.TestCase):
     def test_simulator_document(self):
         """doc/simulator.md has a table of the same commands."""
         table = source("doc", "simulator.md").split("## Commands", 1)[1]
-        named = {w for row in re.findall(r"^\| (`.*?) \|", table, flags=re.M) for w in re.findall(r"`([a-z-]+)", row)}
+        named = {w for row in re.findall(r"^\| (`.*?) \|", table, flags=re.M) for w in re.findall(r"`([a-z0-9-]+)", row)}
         self.assertLessEqual({t.split()[0] for t in terms("gangway-sim.1", "COMMANDS")}, named)
 
     def test_tool_options(self):
