@@ -2,9 +2,11 @@
 /* LSS frames and the slave. The octets are written out from CiA 305, so that codec and test cannot be wrong
  * together. */
 #include <glib.h>
+#include <jansson.h>
 #include <string.h>
 
 #include "gw-lss-slave.h"
+#include "gw-slcan-codec.h"
 
 #define VENDOR 0x00000B5Au
 #define SECOND INT64_C (1000000)
@@ -248,6 +250,95 @@ test_heartbeat (void)
   g_assert_cmphex (gw_can_isotp_id (0xf1, 0x05), ==, 0x18daf105);
 }
 
+static guint32
+field (const json_t *means, const char *name)
+{
+  const json_t *value = json_object_get (means, name);
+
+  g_assert_true (json_is_integer (value));
+  return (guint32)json_integer_value (value);
+}
+
+static void
+check_lss_vector (const GwCanFrame *frame, const json_t *means)
+{
+  GwLssMessage msg;
+  GwCanFrame again;
+
+  g_assert_cmpint (gw_lss_decode (frame, &msg), ==, GW_OK);
+  g_assert_cmpuint (msg.command, ==, field (means, "command"));
+  if (json_object_get (means, "bit_check") != NULL)
+    {
+      g_assert_cmphex (msg.fastscan.id_number, ==, field (means, "id_number"));
+      g_assert_cmpuint (msg.fastscan.bit_check, ==, field (means, "bit_check"));
+      g_assert_cmpuint (msg.fastscan.sub, ==, field (means, "sub"));
+      g_assert_cmpuint (msg.fastscan.next, ==, field (means, "next"));
+    }
+  else if (json_object_get (means, "id_number") != NULL)
+    g_assert_cmphex (msg.id_number, ==, field (means, "id_number"));
+  else if (json_object_get (means, "node_id") != NULL)
+    g_assert_cmpuint (msg.node_id, ==, field (means, "node_id"));
+  else if (json_object_get (means, "mode") != NULL)
+    g_assert_cmpuint (msg.mode, ==, field (means, "mode"));
+  else if (json_object_get (means, "error") != NULL)
+    g_assert_cmpuint (msg.result.error, ==, field (means, "error"));
+  gw_lss_encode (&msg, &again);
+  g_assert_cmpmem (&again, sizeof again, frame, sizeof *frame);
+}
+
+static void
+check_vector (const GwCanFrame *frame, const json_t *means)
+{
+  GwNmtCommand command;
+  GwCanFrame again;
+  guint8 node, state;
+
+  if (frame->extended)
+    g_assert_cmphex (gw_can_isotp_id ((guint8)field (means, "target"), (guint8)field (means, "source")), ==,
+                     frame->id);
+  else if (gw_nmt_decode (frame, &command, &node))
+    {
+      g_assert_cmpuint (node, ==, field (means, "node_id"));
+      gw_nmt_encode ((GwNmtCommand)field (means, "command"), node, &again);
+      g_assert_cmpmem (&again, sizeof again, frame, sizeof *frame);
+    }
+  else if (gw_heartbeat_decode (frame, &node, &state))
+    {
+      gw_heartbeat_encode ((guint8)field (means, "node_id"), (guint8)field (means, "state"), &again);
+      g_assert_cmpmem (&again, sizeof again, frame, sizeof *frame);
+    }
+  else
+    check_lss_vector (frame, means);
+}
+
+/* Those of doc/protocol.md, by way of their SLCAN lines. */
+static void
+test_vectors (void)
+{
+  g_autofree char *path = g_build_filename (g_getenv ("GW_VECTORS_DIR"), "can.json", NULL);
+  json_t *vectors = json_load_file (path, 0, NULL);
+  json_t *v;
+  gsize i;
+
+  g_assert_nonnull (vectors);
+  g_assert_cmpuint (json_array_size (vectors), >=, 20);
+  json_array_foreach (vectors, i, v)
+  {
+    const char *text = json_string_value (json_object_get (v, "slcan"));
+    const char *id = json_string_value (json_object_get (v, "id"));
+    GwCanFrame want
+        = frame_of ((guint32)g_ascii_strtoull (id, NULL, 16), json_string_value (json_object_get (v, "hex")));
+    GwSlcanLine line;
+
+    want.extended = strlen (id) == 8;
+    gw_slcan_decode (text, strlen (text), GW_SLCAN_FROM_ADAPTER, &line);
+    g_assert_cmpint (line.kind, ==, GW_SLCAN_FRAME);
+    g_assert_cmpmem (&line.frame, sizeof line.frame, &want, sizeof want);
+    check_vector (&line.frame, json_object_get (v, "means"));
+  }
+  json_decref (vectors);
+}
+
 /* ---- Slave ---- */
 
 static GwLssSlave
@@ -470,6 +561,7 @@ main (int argc, char **argv)
   g_test_add_func ("/lss/identity", test_identity);
   g_test_add_func ("/lss/nmt", test_nmt);
   g_test_add_func ("/lss/heartbeat", test_heartbeat);
+  g_test_add_func ("/lss/vectors", test_vectors);
   g_test_add_func ("/lss/slave/fastscan", test_fastscan);
   g_test_add_func ("/lss/slave/select", test_select);
   g_test_add_func ("/lss/slave/identify", test_identify);

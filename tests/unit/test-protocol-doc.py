@@ -23,6 +23,7 @@ def read(path):
 
 MESSAGES = json.loads(read("tests/vectors/messages.json"))
 FRAMES = json.loads(read("tests/vectors/frames.json"))
+CAN = json.loads(read("tests/vectors/can.json"))
 DOC = read("doc/protocol.md")
 
 
@@ -80,9 +81,29 @@ class Vectors(unittest.TestCase):
             self.assertEqual(inner[1], 0x13 if v["poll"] else 0x03, v["name"])
             self.assertEqual(inner[2:-2].hex(), v["info"], v["name"])
 
+    def test_can(self):
+        """each CAN frame's fields where CiA 301, CiA 305 and ISO 15765-2 have them, and its SLCAN line"""
+        for v in CAN:
+            octets, can_id, means = bytes.fromhex(v["hex"]), int(v["id"], 16), v["means"]
+            letter = "t" if len(v["id"]) == 3 else "T"
+            self.assertEqual(v["slcan"], f"{letter}{v['id'].upper()}{len(octets)}{v['hex'].upper()}", v["name"])
+            if "target" in means:
+                self.assertEqual((can_id >> 16, can_id >> 8 & 255, can_id & 255), (0x18DA, means["target"], means["source"]))
+            elif can_id > 0x700 and can_id < 0x780:
+                self.assertEqual((can_id - 0x700, octets), (means["node_id"], bytes([means["state"]])), v["name"])
+            elif can_id == 0:
+                self.assertEqual(octets, bytes([means["command"], means["node_id"]]), v["name"])
+            else:
+                self.assertEqual(octets, self.lss(**means), v["name"])
+
+    @staticmethod
+    def lss(command, id_number=None, **fields):
+        octets = bytes([command]) + (b"" if id_number is None else struct.pack("<I", id_number))
+        return (octets + bytes(fields.values())).ljust(8, b"\0")
+
     def test_names(self):
         """no name twice"""
-        names = [v["name"] for v in MESSAGES + FRAMES]
+        names = [v["name"] for v in MESSAGES + FRAMES + CAN]
         self.assertEqual(len(names), len(set(names)))
 
 
@@ -97,6 +118,7 @@ class Document(unittest.TestCase):
             found[name] = ("".join(hexes), json.loads(" ".join(lines[len(hexes):])))
         want = {v["name"]: (v["hex"], v["body"]) for v in MESSAGES}
         want |= {v["name"]: (v["hex"], {k: v[k] for k in ("address", "poll", "info")}) for v in FRAMES}
+        want |= {v["name"]: (v["hex"], {k: v[k] for k in ("id", "slcan", "means")}) for v in CAN}
         self.assertEqual(found, want)
 
     def test_numbers(self):
