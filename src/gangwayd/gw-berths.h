@@ -18,7 +18,7 @@ G_BEGIN_DECLS
  */
 
 /* A holder that waits for nothing from its endpoint gives way after this. */
-#define GW_BERTHS_DONE_USEC (100 * 1000)
+#define GW_BERTHS_DONE_USEC (50 * 1000)
 /* One that always does gives way after this. */
 #define GW_BERTHS_HELD_MAX_USEC (10 * G_USEC_PER_SEC)
 /* The wire has room while it carries less than this of what it can. */

@@ -364,6 +364,26 @@ send_anchor_part (GwEnrolment *self)
                       on_anchor_part, enrolment_ref (self));
 }
 
+static void
+on_turn (GwSession *session, gpointer data)
+{
+  g_autoptr (GwEnrolment) self = data;
+
+  if (self->over)
+    return;
+  if (self->take_ownership)
+    {
+      self->events->stage (0.2, "becoming the endpoint's owner", self->data);
+      load_outgoing (self, gw_ca_get_certificate (self->ca));
+      send_anchor_part (self);
+    }
+  else
+    {
+      self->events->stage (0.4, "asking the endpoint for its signing request", self->data);
+      ask_csr (self);
+    }
+}
+
 GwEnrolment *
 gw_enrolment_start (GwSession *session,
                     GwCa *ca,
@@ -390,17 +410,9 @@ gw_enrolment_start (GwSession *session,
   self->serial_number = g_strdup (order->serial_number);
   self->policy = g_strdup (order->policy);
   self->csr = g_byte_array_new ();
-  if (self->take_ownership)
-    {
-      events->stage (0.2, "becoming the endpoint's owner", data);
-      load_outgoing (self, gw_ca_get_certificate (ca));
-      send_anchor_part (self);
-    }
-  else
-    {
-      events->stage (0.4, "asking the endpoint for its signing request", data);
-      ask_csr (self);
-    }
+  /* Where a whole bus was claimed at once, all its endpoints come here together. */
+  events->stage (0.1, "waiting for its turn on the bus", data);
+  gw_session_await_turn (session, on_turn, enrolment_ref (self));
   return self;
 }
 

@@ -67,6 +67,12 @@ on_start_timer (gpointer data)
     gw_timer_arm (&self->start_timer, START_AGAIN_USEC);
 }
 
+static gboolean
+is_its_turn (GwNode *self)
+{
+  return self->events->turn == NULL || self->events->turn (self, self->data);
+}
+
 static void
 node_clear (GwNode *self)
 {
@@ -89,6 +95,14 @@ on_session_send (const guint8 *datagram, gsize len, gpointer data)
 
   if (!self->freed)
     self->events->send (self, datagram, len, self->data);
+}
+
+static gboolean
+on_session_turn (gpointer data)
+{
+  GwNode *self = data;
+
+  return self->freed || is_its_turn (self);
 }
 
 static void
@@ -126,6 +140,7 @@ on_session_ended (GwSession *session, const GError *error, gpointer data)
 
 static const GwSessionCarrier carrier = {
   .send = on_session_send,
+  .turn = on_session_turn,
   .proved = on_session_proved,
   .ended = on_session_ended,
 };
@@ -179,12 +194,6 @@ gw_node_set_identity (GwNode *self, GwChannelIdentity *identity)
 {
   g_clear_pointer (&self->identity, gw_channel_identity_unref);
   self->identity = gw_channel_identity_ref (identity);
-}
-
-static gboolean
-is_its_turn (GwNode *self)
-{
-  return self->events->turn == NULL || self->events->turn (self, self->data);
 }
 
 void
@@ -301,6 +310,10 @@ gw_node_begin (GwNode *self)
   gsize len = 0;
 
   self->start_waits = FALSE;
+  if (self->freed)
+    return;
+  if (self->active != NULL)
+    gw_session_take_turn (self->active);
   if (self->freed)
     return;
   if (hello != NULL)

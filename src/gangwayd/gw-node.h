@@ -50,7 +50,7 @@ void gw_node_free (GwNode *self);
 
 /* Asks the endpoint to open a session when it is its turn, at most once in GW_DTLS_START_HONOUR_MS. */
 void gw_node_start (GwNode *self);
-/* Its turn has come: the ClientHello that has waited is answered, or the endpoint is asked for one. */
+/* Its turn has come: what waits in its session begins, the ClientHello that has waited is answered, or the endpoint is asked for one. */
 void gw_node_begin (GwNode *self);
 /* What a full frame takes on the wire by now; of sessions that are there, too. */
 void gw_node_set_frame_msec (GwNode *self, guint frame_msec);

@@ -16,6 +16,12 @@
 /* The silence after which an endpoint is asked is up to one part in so many shorter. */
 #define KEEPALIVE_SPREAD 4
 
+typedef struct
+{
+  GwSessionTurn func;
+  gpointer data;
+} Turn; /* somebody waits for room on the link */
+
 struct _GwSession
 {
   GwLoop *loop;
@@ -32,6 +38,7 @@ struct _GwSession
   gboolean pinging;
   gint64 last_heard;
   GwTimer keepalive;
+  GQueue turns; /* Turn */
   GwSessionSurveyed surveyed;
   gpointer surveyed_data;
   guint8 key_id[GW_KEY_ID_LEN];
@@ -78,6 +85,7 @@ finish (GwSession *self, gboolean notify, const GError *error)
   if (self->user != NULL && self->user->ended != NULL)
     self->user->ended (self, error, self->user_data);
   self->user = NULL;
+  gw_session_take_turn (self);
 }
 
 /* Ended by itself. */
@@ -239,6 +247,7 @@ gw_session_new (GwLoop *loop,
   self->carrier = carrier;
   self->carrier_data = data;
   self->frame_msec = frame_msec;
+  g_queue_init (&self->turns);
   gw_timer_init (&self->keepalive, loop, on_keepalive, self);
   self->channel = gw_channel_new (loop, identity, mtu, frame_msec, &channel_events, self);
   return self;
@@ -304,6 +313,31 @@ gint64
 gw_session_get_quiet_until (GwSession *self)
 {
   return self->peer != NULL ? gw_smp_peer_get_quiet_until (self->peer) : 0;
+}
+
+void
+gw_session_await_turn (GwSession *self, GwSessionTurn func, gpointer data)
+{
+  Turn *turn = g_new (Turn, 1);
+
+  turn->func = func;
+  turn->data = data;
+  g_queue_push_tail (&self->turns, turn);
+  if (self->carrier == NULL || self->carrier->turn == NULL || self->carrier->turn (self->carrier_data))
+    gw_session_take_turn (self);
+}
+
+void
+gw_session_take_turn (GwSession *self)
+{
+  g_autoptr (GwSession) hold = gw_session_ref (self);
+  Turn *turn;
+
+  while ((turn = g_queue_pop_head (&self->turns)) != NULL)
+    {
+      turn->func (self, turn->data);
+      g_free (turn);
+    }
 }
 
 gboolean

@@ -20,6 +20,8 @@ typedef struct _GwSession GwSession;
 typedef struct
 {
   void (*send) (const guint8 *datagram, gsize len, gpointer data);
+  /* Whether the link has room for a long exchange now; FALSE: gw_session_take_turn() follows. NULL: always. */
+  gboolean (*turn) (gpointer data);
   /* The key is proven. */
   void (*proved) (GwSession *self, gpointer data);
   /* It ended by itself; the carrier still calls gw_session_close(). Comes after the user's ended. */
@@ -42,6 +44,9 @@ typedef enum
   GW_SESSION_GROUP_IDENT,
   GW_SESSION_GROUP_DATA,
 } GwSessionGroup;
+
+/* The link has room, or the session has ended. */
+typedef void (*GwSessionTurn) (GwSession *self, gpointer data);
 
 /* @info: NULL with @error. Borrowed. */
 typedef void (*GwSessionSurveyed) (GwSession *self, const GwIdentInfo *info, const GError *error, gpointer data);
@@ -72,6 +77,10 @@ gint64 gw_session_get_last_heard (GwSession *self);
 /* Monotonic microseconds until which its silence means nothing: it is busy with something slow that we asked for. 0: it is not. */
 gint64 gw_session_get_quiet_until (GwSession *self);
 
+/* Before a long exchange (an enrolment) that many endpoints of a bus may want at the same time: calls @turn once, now or later. */
+void gw_session_await_turn (GwSession *self, GwSessionTurn turn, gpointer data);
+/* By the carrier: there is room. */
+void gw_session_take_turn (GwSession *self);
 /* Whether an answer of the endpoint is awaited. */
 gboolean gw_session_waits (GwSession *self);
 /* What a full frame takes on the wire by now: what is sent from here on waits by it. */

@@ -13,6 +13,7 @@
 #include "gw-bus-link.h"
 #include "gw-bus.h"
 #include "gw-data-codec.h"
+#include "gw-error.h"
 #include "gw-services.h"
 #include "test-ep-lab.h"
 
@@ -329,7 +330,7 @@ on_echo (const GwSmpResult *result, GwBytes body, const GError *error, gpointer 
 {
   Place *self = data;
 
-  if (self->session == NULL)
+  if (self->session == NULL || g_error_matches (error, GW_ERROR, GW_ERROR_OFFLINE))
     return;
   g_assert_no_error (error);
   ask_echo (self);
@@ -357,6 +358,19 @@ ask_echo (Place *self)
   gw_smp_echo_req_encode (&echo, &body);
   gw_session_request (self->session, GW_SMP_OP_WRITE, GW_SESSION_GROUP_OS, GW_SMP_OS_ECHO, &body, GW_SMP_PATIENCE_NORMAL, on_echo,
                       self);
+}
+
+/* What comes after the proof waits for its turn, too. */
+static void
+on_turn (GwSession *session, gpointer data)
+{
+  Place *self = data;
+
+  if (self->session != session)
+    return;
+  self->rig->proving++;
+  self->rig->most_proving = MAX (self->rig->most_proving, self->rig->proving);
+  ask_echo (self);
 }
 
 static void
@@ -693,6 +707,76 @@ test_slow_endpoints (void)
   g_assert_cmpuint (rig->now - begun, <, (guint64) NODES / GW_BUS_LINK_NODES_MIN * messages * rig->think_ms * 2 / 3);
 }
 
+/* All are there, and all are wanted at the same moment: a batch that claims a whole bus. */
+static void
+test_claimed_at_once (void)
+{
+  g_autoptr (Rig) rig = rig_new (FALSE);
+  guint64 begun, frames;
+  Waste waste;
+
+  tick (rig);
+  for (guint i = 0; i < NODES; i++)
+    {
+      rig->places[i].echoes = 0;
+      number (rig, i);
+    }
+  run_all (rig, 60000);
+  g_assert_cmpuint (rig->proving, ==, 0);
+  rig->most_proving = 0;
+  for (guint i = 0; i < 2000; i++)
+    tick (rig);
+  begun = rig->now;
+  frames = rig->frames;
+  for (guint i = 0; i < NODES; i++)
+    {
+      rig->places[i].echoes = ECHOES;
+      rig->places[i].done_at = 0;
+      gw_session_await_turn (rig->places[i].session, on_turn, &rig->places[i]);
+    }
+  run_all (rig, 60000);
+  waste = count_waste (rig);
+  g_assert_cmpuint (waste.requests_again, ==, 0);
+  g_assert_cmpuint (rig->most_proving, <, 8);
+  g_assert_cmpuint ((rig->now - begun) * FRAMES_PER_SECOND, <=, (rig->frames - frames) * 1300);
+}
+
+/* A session that ends does not leave those in suspense who wait for its turn. */
+static void
+count_turn (GwSession *session, gpointer data)
+{
+  (*(guint *) data)++;
+}
+
+static void
+test_ends_while_waiting (void)
+{
+  g_autoptr (Rig) rig = rig_new (FALSE);
+  guint turns = 0;
+
+  tick (rig);
+  for (guint i = 0; i < NODES; i++)
+    {
+      rig->places[i].echoes = 0;
+      number (rig, i);
+    }
+  run_all (rig, 60000);
+  for (guint i = 0; i < 2000; i++)
+    tick (rig);
+  for (guint i = 0; i < NODES; i++)
+    {
+      rig->places[i].echoes = ECHOES;
+      rig->places[i].done_at = 0;
+      gw_session_await_turn (rig->places[i].session, on_turn, &rig->places[i]);
+    }
+  gw_session_await_turn (rig->places[NODES - 1].session, count_turn, &turns);
+  g_assert_cmpuint (turns, ==, 0);
+  tell (rig, &(GwBusmsg) { .type = GW_BUSMSG_NODE_DOWN, .node = NODES, .node_down = { GW_BUSMSG_DOWN_GONE } });
+  tick (rig);
+  g_assert_cmpuint (turns, ==, 1);
+  g_assert_null (rig->places[NODES - 1].session);
+}
+
 /* Six say hello and no more: they cost the others no more than their silence. */
 static void
 test_silent_ones (void)
@@ -750,6 +834,8 @@ main (int argc, char **argv)
   g_test_add_func ("/shared-bus/untold", test_untold);
   g_test_add_func ("/shared-bus/telemetry", test_telemetry);
   g_test_add_func ("/shared-bus/slow-endpoints", test_slow_endpoints);
+  g_test_add_func ("/shared-bus/claimed-at-once", test_claimed_at_once);
+  g_test_add_func ("/shared-bus/ends-while-waiting", test_ends_while_waiting);
   g_test_add_func ("/shared-bus/silent-ones", test_silent_ones);
   g_test_add_func ("/shared-bus/keepalive", test_keepalive);
   return g_test_run ();
