@@ -207,7 +207,6 @@ take_back (GwCanBus *self, unsigned n, GwCanNews why, int64_t now)
   gw_can_node_free (&slot->node);
   close_slot (self, n);
   set_add (&self->resets, n);
-  gw_lss_master_forget (&self->lss, (uint8_t) n);
   if (was_up)
     self->funcs->down (self->owner, n, GW_CAN_DOWN_REPLACED);
 }
