@@ -34,6 +34,7 @@
 #define AHEAD_FRAMES 6
 #define FRAME_BITS 131 /* of 8 octets with 29 bits of id, none stuffed */
 #define STATUS_REFUSED_MAX 3
+#define OFF_SIGNS 2
 
 typedef enum
 {
@@ -73,6 +74,8 @@ typedef struct
   gint64 full_until;
   gint64 status_due;
   guint status_refused;
+  gboolean heard;        /* a frame, since the last answer to F */
+  guint off_signs;       /* answers in a row that look like bus off */
   gboolean tells_state; /* by itself, with counters: better than the flags */
   guint speed, data_speed;
   char tx[TX_SIZE];
@@ -266,19 +269,29 @@ take_state (Slcan *self, const GwSlcanLine *line, gint64 now)
   set_state (self, state, line->state.tx_errors, line->state.rx_errors, now);
 }
 
-/* The flags know no "off". A controller that is off (SJA1000, and those who play it) shows the warning and the bus error,
- * and takes no more frames: its queue is full. */
+/* The flags know no "off". A controller that is off has errors and sends nothing: its queue fills up; and it hears
+ * nothing. Opened anew for nothing, a bus loses a tenth of a second. */
+static gboolean
+looks_off (Slcan *self, guint flags)
+{
+  const guint full = GW_SLCAN_STATUS_BUS_ERROR | GW_SLCAN_STATUS_TX_FULL;
+  const guint bad = GW_SLCAN_STATUS_BUS_ERROR | GW_SLCAN_STATUS_ERROR_PASSIVE | GW_SLCAN_STATUS_ERROR_WARNING;
+
+  self->off_signs = (flags & bad) == bad && !self->heard ? self->off_signs + 1 : 0;
+  self->heard = FALSE;
+  return (flags & full) == full || self->off_signs >= OFF_SIGNS;
+}
+
 static void
 take_flags (Slcan *self, guint flags, gint64 now)
 {
-  const guint off = GW_SLCAN_STATUS_BUS_ERROR | GW_SLCAN_STATUS_TX_FULL;
   GwCanState state = GW_CAN_STATE_ACTIVE;
 
   if (flags & GW_SLCAN_STATUS_BUS_ERROR)
     self->link.status.bus_errors++;
   if (flags & (GW_SLCAN_STATUS_DATA_OVERRUN | GW_SLCAN_STATUS_RX_FULL))
     self->link.status.lost++;
-  if ((flags & off) == off)
+  if (looks_off (self, flags))
     state = GW_CAN_STATE_OFF;
   else if (flags & GW_SLCAN_STATUS_ERROR_PASSIVE)
     state = GW_CAN_STATE_PASSIVE;
@@ -408,6 +421,7 @@ take_frame (Slcan *self, const GwCanFrame *frame, gint64 now)
 {
   if (self->step != STEP_RUNNING)
     return;
+  self->heard = TRUE;
   /* What we have in the adapter had to wait for it. */
   if (self->busy_until > now * 1000)
     self->busy_until += nsec_of (self, frame);

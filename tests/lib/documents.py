@@ -26,6 +26,7 @@ DATA = {
     ("doc/writing-a-plugin.md", "08 00 00 01 51"): "octets, which test-example-plugin.py expects",
     ("doc/writing-a-plugin.md", "from lab import Lab"): "a script, which test-documents.py saves and runs",
     ("plugins/example/README.md", "rack-plugin DIR NAME"): "a usage line",
+    ("plugins/can/README.md", "gangway-can --device can0|slcan:PATH ["): "a usage line",
     ("plugins/serial/README.md", "gangway-serial --device PATH ["): "a usage line",
 }
 
@@ -101,11 +102,20 @@ NOT_RUN = {
     "./run vm": "boots the machines of the vm tests",
     "./run demo --bus all --endpoints 24 --seconds 30": "test-demo.py runs it with fewer",
     "./run demo": "ends at Ctrl-C; test-demo.py interrupts it",
+    "./run demo --bus can": "as above; test-can.py has what it shows",
     "gangway-serial --device": "a piece of a command; every system test runs the whole",
     "gangway-sim --slots": "a piece of a command; test-example-plugin.py runs the whole",
     "gangwayctl approve": "a piece of a command that stands there whole",
     "gangwayctl batch add": "a piece of a command that stands there whole",
     "systemctl edit gangwayd": "opens an editor",
+    "systemctl edit gangway-slcan@ttyACM0": "opens an editor",
+    "systemctl start gangway-slcan@ttyACM0": "needs an adapter; test-gangway-can runs the plugin on one that the test plays",
+    "networkctl reload": "needs systemd-networkd and a CAN controller; the CAN guest sets its interfaces up by ip",
+    "networkctl status can0": "as above",
+    "systemctl enable --now systemd-networkd": "as above",
+    "systemctl start gangway-can@can0": "the CAN guest has it started by udev",
+    "journalctl -u 'gangway-can@*'": "as above",
+    "journalctl -u gangway-can@can0": "as above",
     "openssl cms -sign -binary -outform DER": "a piece of a command that doc/getting-started.md has whole",
 }
 

@@ -13,7 +13,8 @@ import tap
 
 SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.environ["GANGWAY_BUILD"]
-EXPOSURE_MAX = {"gangwayd.service": 20, "gangway-serial@.service": 10}  # of systemd-analyze security, in tenths
+PLUGINS = ("gangway-can@", "gangway-serial@", "gangway-slcan@")
+EXPOSURE_MAX = {"gangwayd.service": 20, **{f"{plugin}.service": 10 for plugin in PLUGINS}}  # of systemd-analyze security, in tenths
 
 
 def read(*parts):
@@ -26,7 +27,7 @@ class Units(unittest.TestCase):
         """The units with programs that exist here in place of those to be installed."""
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
-        for name in ("gangwayd.service", "gangway-serial@.service"):
+        for name in EXPOSURE_MAX:
             text = re.sub(r"^ExecStart=\S+", "ExecStart=/bin/true", read(BUILD, "systemd", name), flags=re.M)
             with open(os.path.join(folder.name, name), "w", encoding="utf-8") as f:
                 f.write(text)
@@ -40,7 +41,7 @@ class Units(unittest.TestCase):
 
     def test_units_are_well_formed(self):
         folder = self.folder()
-        for name in ("gangwayd.service", "gangway-serial@ttyS1.service"):
+        for name in ("gangwayd.service", *(f"{plugin}ttyS1.service" for plugin in PLUGINS)):
             text = self.check("verify", "--man=no", "--recursive-errors=no", os.path.join(folder, name))
             self.assertNotRegex(text, r"gangway\S*\.service:\d+:")
 
@@ -51,7 +52,7 @@ class Units(unittest.TestCase):
 
     def test_every_protection_has_a_reason(self):
         """A comment stands above each line of the sandbox."""
-        for name in ("gangwayd.service", "gangway-serial@.service"):
+        for name in EXPOSURE_MAX:
             lines = read(BUILD, "systemd", name).split("# The sandbox: ")[1].split("[Install]")[0].strip().splitlines()[1:]
             self.assertGreater(len(lines), 50)
             for before, line in zip(lines, lines[1:]):
@@ -99,7 +100,7 @@ class Udev(unittest.TestCase):
     def test_no_port_is_taken_by_itself(self):
         lines = [line for line in read(SOURCE, "data", "70-gangway.rules").splitlines()
                  if line and not line.startswith("#")]
-        guard = lines.index('ENV{ID_GANGWAY}!="1", GOTO="gangway_end"')
+        guard = lines.index('ENV{ID_GANGWAY}!="1|slcan", GOTO="gangway_end"')
         self.assertLess(guard, next(i for i, line in enumerate(lines) if "SYSTEMD_WANTS" in line))
         for line in read(SOURCE, "data", "gangway-ports.rules.example").splitlines():
             self.assertTrue(not line or line.startswith("#"), line)

@@ -13,7 +13,8 @@ import tap
 SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.environ["GANGWAY_BUILD"]
 PROGRAMS = {"gangwayd.8": "src/gangwayd/gangwayd", "gangwayctl.1": "src/gangwayctl/gangwayctl",
-            "gangway-serial.8": "plugins/serial/gangway-serial", "gangway-sim.1": "src/simulator/gangway-sim"}
+            "gangway-can.8": "plugins/can/gangway-can", "gangway-serial.8": "plugins/serial/gangway-serial",
+            "gangway-sim.1": "src/simulator/gangway-sim"}
 FILES = {"gangway.conf.5", "gangway.policy.5"}
 
 
@@ -78,7 +79,7 @@ class Pages(unittest.TestCase):
 
 class Programs(unittest.TestCase):
     def test_glib_options(self):
-        for name in ("gangwayd.8", "gangway-serial.8", "gangway-sim.1"):
+        for name in ("gangwayd.8", "gangway-can.8", "gangway-serial.8", "gangway-sim.1"):
             self.assertEqual(set(terms(name, "OPTIONS")), glib_options(help_of(name)), name)
 
     def test_simulator_commands(self):
