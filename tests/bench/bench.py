@@ -140,7 +140,7 @@ def broker_restart(lab):
     wait("the broker's restart", lambda: lab.broker.process.starts > 1 and lab.broker.process.alive, 10)
     lab.broker.wait_ready()
     begin = time.monotonic()
-    wait("the loss to be seen", lambda: any(lab.state_of(i) != "online" for i in lab.ids()), 10)
+    wait("the loss to be seen", lambda: any(e["State"] != "online" for e in lab.bus.endpoints().values()), 10)
     lab.wait_online(timeout=120)
     yield {"bench": "broker-restart", "endpoints": lab.endpoints, "seconds_to_all_online": round(time.monotonic() - begin, 2)}
 
@@ -230,7 +230,7 @@ def main():
     parser.add_argument("--build", default="build", help=argparse.SUPPRESS)
     args = parser.parse_args()
     benches = {"poweron": poweron, "onboard": onboard, "delivery": delivery, "latency": latency,
-               "scale": lambda args: scale.scale(args, pause)}
+               "scale": lambda args: scale.scale(args, pause, (broker_restart, agent_restart))}
     alone = {"yardstick": yardsticks}
     for path in sorted(glob.glob(os.path.join(args.build, "tests", "bench", "bench-*"))):
         if os.access(path, os.X_OK) and os.path.isfile(path):

@@ -9,7 +9,7 @@ onboard   an endpoint: claimed beforehand, from the start of the plugins to the 
 idle      an endpoint and second: nobody reports, keep-alives only
 same-rate a report, TOTAL a second in all: the same work spread over ten times the endpoints
 each-rate a report, one a second and endpoint: ten times the work
-objects   an endpoint of GetManagedObjects
+objects   an endpoint of GetManagedObjects, and the call's wall time as busctl sees it
 """
 import os
 import subprocess
@@ -96,7 +96,7 @@ def reports(lab, pause, rate, seconds):
             "cpu_us_a_wakeup": round(cpu / max(1, wakes), 1), "cpu_share": round(cpu / took / 1e6, 3)}
 
 
-def one_size(endpoints, args, pause):
+def one_size(endpoints, args, pause, restarts):
     with Wide(endpoints, args.build) as lab:
         lab.start_bus()
         lab.prepare()
@@ -123,12 +123,15 @@ def one_size(endpoints, args, pause):
         meter = Meter(lab.agent.pid)
         whole, ping = busctl(lab)
         yield "objects", {"busctl_ms": round(whole, 1), "busctl_ping_ms": round(ping, 1), "cpu_us": round(meter.read()[0] / 20 / endpoints, 1)}
+        for restart in restarts:
+            for figures in restart(lab):
+                yield figures.pop("bench"), figures
 
 
-def scale(args, pause):
+def scale(args, pause, restarts):
     by_name = {}
     for endpoints in args.sizes:
-        for name, figures in one_size(endpoints, args, pause):
+        for name, figures in one_size(endpoints, args, pause, restarts):
             by_name.setdefault(name, []).append(figures.get("cpu_us"))
             yield {"bench": f"scale-{name}", "endpoints": endpoints, **figures}
     for name, (few, many) in by_name.items():
