@@ -45,6 +45,21 @@ add (GwCtl *self, const Batch *batch, GUnixFDList *fds, gint32 ids, int report, 
   return GW_CTL_OK;
 }
 
+/* A dry run ends well for the agent whatever it found; for who asked it does not, where lines would be refused. */
+static GwCtlExit
+judge (GwCtl *self, GVariant *result)
+{
+  guint64 lines = 0, claimed = 0;
+
+  if (result == NULL || !g_variant_lookup (result, "lines", "t", &lines) || !g_variant_lookup (result, "claimed", "t", &claimed)
+      || claimed >= lines)
+    return GW_CTL_OK;
+  fflush (stdout);
+  fprintf (stderr, "gangwayctl: %" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT " key ids would be refused, and so the whole batch\n",
+           lines - claimed, lines);
+  return GW_CTL_FAILED;
+}
+
 static GwCtlExit
 run (GwCtl *self, int argc, char **argv)
 {
@@ -81,7 +96,7 @@ run (GwCtl *self, int argc, char **argv)
     gw_ctl_file_print (report);
   close (report);
   gw_ctl_print_result (self, result);
-  return exit;
+  return exit == GW_CTL_OK && batch.dry_run ? judge (self, result) : exit;
 }
 
 const GwCtlVerb verb_batch_add = {
@@ -94,6 +109,7 @@ const GwCtlVerb verb_batch_add = {
           "default),\n"
           "where the policy allows first use. All or nothing: one bad line and nothing is claimed; the "
           "report names\n"
-          "each, on stderr unless --report is given.",
+          "each, on stderr unless --report is given. With --dry-run the exit code tells whether all would be "
+          "claimed.",
   .run = run,
 };

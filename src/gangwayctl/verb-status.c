@@ -30,6 +30,8 @@ print_manager (GwCtl *self)
   guint64 chips = gw_dbus_inventory_get_chip_count (self->inventory);
   guint manifests = gw_dbus_inventory_get_manifest_count (self->inventory);
   guint batches = gw_dbus_inventory_get_batch_count (self->inventory);
+  guint64 taken = gw_dbus_manager_get_reports_acknowledged (self->manager);
+  guint64 delivered = gw_dbus_manager_get_reports_delivered (self->manager);
 
   printf ("Gateway     %s\nAgent       gangwayd %s%s\n", gw_dbus_manager_get_gateway_id (self->manager),
           gw_dbus_manager_get_version (self->manager),
@@ -38,9 +40,9 @@ print_manager (GwCtl *self)
   print_counts (gw_dbus_manager_get_endpoint_counts (self->manager));
   printf ("Inventory   %" G_GUINT64_FORMAT " chip%s in %u manifest%s, %u batch%s\n", chips,
           chips == 1 ? "" : "s", manifests, manifests == 1 ? "" : "s", batches, batches == 1 ? "" : "es");
-  printf ("Reports     %" G_GUINT64_FORMAT " taken, %" G_GUINT64_FORMAT " delivered, %s waiting on disk\n",
-          gw_dbus_manager_get_reports_acknowledged (self->manager),
-          gw_dbus_manager_get_reports_delivered (self->manager), spool);
+  /* What an earlier run of the agent took may be delivered in this one. */
+  printf ("Reports     %s waiting on disk; since the agent's start %" G_GUINT64_FORMAT " taken, %" G_GUINT64_FORMAT " delivered%s\n",
+          spool, taken, delivered, delivered > taken ? ", some of them taken before" : "");
 }
 
 /* What a person has to go and look at. */

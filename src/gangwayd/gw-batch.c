@@ -197,7 +197,11 @@ gw_batch_remove (GwInventoryDb *db, const char *name, GError **error)
     return FALSE;
   removed = gw_inventory_db_remove_batch (db, name, error);
   if (removed == 0)
-    g_set_error (error, GW_ERROR, GW_ERROR_NOT_FOUND, "there is no batch %s", name);
+    {
+      g_autofree char *quoted = gw_error_quote (name);
+
+      g_set_error (error, GW_ERROR, GW_ERROR_NOT_FOUND, "there is no batch '%s': see `gangwayctl batch list`", quoted);
+    }
   return removed == 1 && gw_inventory_db_commit (db, error);
 }
 

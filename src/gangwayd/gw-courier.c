@@ -332,7 +332,6 @@ make_uplink (GwCourier *self, const GwCourierOrder *order, GError **error)
     .n_chain = 1,
     .client_id = order->id,
     .mqtt_version = policy->mqtt_version == 5 ? GW_UPLINK_MQTT_5 : GW_UPLINK_MQTT_3_1_1,
-    .tls_min = policy->tls_min >= 13 ? GW_UPLINK_TLS_1_3 : GW_UPLINK_TLS_1_2,
     .keepalive = (guint16) policy->keep_alive,
     .will_topic = self->status_topic,
     .will_payload = (const guint8 *) STATUS_OFFLINE,
@@ -382,7 +381,7 @@ gw_courier_fits (GwCourier *self, const GwCourierOrder *order)
 
   return had->broker_port == now->broker_port && g_strcmp0 (had->broker_host, now->broker_host) == 0
          && g_strcmp0 (had->trust_anchors, now->trust_anchors) == 0 && had->mqtt_version == now->mqtt_version
-         && had->tls_min == now->tls_min && had->keep_alive == now->keep_alive
+         && had->keep_alive == now->keep_alive
          && g_bytes_equal (self->certificate, order->certificate) && expand (order, &topics, NULL)
          && strcmp (topics.telemetry, self->telemetry_topic) == 0 && strcmp (topics.command, self->command_topic) == 0
          && strcmp (topics.reply, self->reply_topic) == 0 && strcmp (topics.status, self->status_topic) == 0;

@@ -48,6 +48,24 @@ gw_error_code_name (int code)
   return entries[code].dbus_error_name + strlen (GW_ERROR_DBUS_PREFIX);
 }
 
+char *
+gw_error_quote (const char *text)
+{
+  g_autoptr (GString) quote = g_string_new (NULL);
+  const char *c = text;
+
+  while (*c != '\0' && (gsize)(g_utf8_next_char (c) - text) <= GW_ERROR_QUOTE_MAX)
+    {
+      gunichar character = g_utf8_get_char (c);
+
+      g_string_append_unichar (quote, g_unichar_iscntrl (character) ? '?' : character);
+      c = g_utf8_next_char (c);
+    }
+  if (*c != '\0')
+    g_string_append (quote, "...");
+  return g_string_free (g_steal_pointer (&quote), FALSE);
+}
+
 void
 gw_error_to_domain (GError **error)
 {

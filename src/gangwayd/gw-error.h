@@ -42,6 +42,13 @@ GQuark gw_error_quark (void);
 /* "NotTrusted" for GW_ERROR_NOT_TRUSTED; "Failed" for a number that is no code. Static. */
 const char *gw_error_code_name (int code);
 
+/* Most octets of a stranger's word that a message repeats. */
+#define GW_ERROR_QUOTE_MAX 64
+
+/* @text, valid UTF-8 of anybody and of any length, as a message may repeat it: cut at GW_ERROR_QUOTE_MAX octets,
+ * with "..." then, and without control characters. The caller's. */
+char *gw_error_quote (const char *text);
+
 /* Turn an error of any domain into one of GW_ERROR, keeping the message: cancellation and time-out keep their
  * meaning, file and no-space errors become STORAGE, all else FAILED. For the border to D-Bus. */
 void gw_error_to_domain (GError **error);

@@ -64,11 +64,12 @@ gw_options_check (GVariant *options, GError **error, ...)
       va_end (args);
       if (known == NULL || !g_variant_is_of_type (value, G_VARIANT_TYPE (type)))
         {
+          g_autofree char *name = gw_error_quote (key), *other = gw_error_quote (g_variant_get_type_string (value));
+
           if (known == NULL)
-            g_set_error (error, GW_ERROR, GW_ERROR_INVALID, "there is no option '%s'", key);
+            g_set_error (error, GW_ERROR, GW_ERROR_INVALID, "there is no option '%s'", name);
           else
-            g_set_error (error, GW_ERROR, GW_ERROR_INVALID, "option '%s' must have the type %s, not %s", key, type,
-                         g_variant_get_type_string (value));
+            g_set_error (error, GW_ERROR, GW_ERROR_INVALID, "option '%s' must have the type %s, not %s", name, type, other);
           g_variant_unref (value);
           return FALSE;
         }
@@ -97,9 +98,10 @@ gboolean
 gw_options_check_policy (GwPolicySet *policies, const char *name, GError **error)
 {
   GwPolicy *policy = gw_policy_set_lookup (policies, name);
+  g_autofree char *quoted = gw_error_quote (name);
 
   if (policy == NULL)
-    g_set_error (error, GW_ERROR, GW_ERROR_NOT_FOUND, "there is no policy '%s': see `gangwayctl policies`", name);
+    g_set_error (error, GW_ERROR, GW_ERROR_NOT_FOUND, "there is no policy '%s': see `gangwayctl policies`", quoted);
   else if (!gw_policy_is_valid (policy))
     g_set_error (error, GW_ERROR, GW_ERROR_INVALID, "policy '%s' has mistakes: %s", name, policy->problems[0]);
   return policy != NULL && gw_policy_is_valid (policy);

@@ -296,13 +296,21 @@ take_keep_alive (Context *c, const char *value)
     PROBLEM (c, "KeepAlive must be %d to %d (seconds), not \"%s\"", KEEP_ALIVE_MIN, KEEP_ALIVE_MAX, value);
 }
 
+/* A key for the day on which there is something newer; nothing older is spoken. */
+static void
+check_tls_min (Context *c, const char *value)
+{
+  if (!g_str_equal (value, "1.3"))
+    PROBLEM (c, "TlsMin must be 1.3, not \"%s\": endpoints sign for TLS 1.3 only; enable it at the broker", value);
+}
+
 static void
 take_choice (Context *c, const char *key, const char *value)
 {
   static const char *const kinds[] = { "mosquitto", NULL }, *const issuers[] = { "local", NULL };
   static const char *const formats[] = { "senml-json", NULL }, *const first_uses[]
                                                                = { "never", "window", NULL };
-  static const char *const versions[] = { "5", "3.1.1", NULL }, *const tls[] = { "1.3", "1.2", NULL };
+  static const char *const versions[] = { "5", "3.1.1", NULL };
   GwPolicy *p = c->policy;
   int i;
 
@@ -316,15 +324,13 @@ take_choice (Context *c, const char *key, const char *value)
     p->first_use = i == 0 ? GW_POLICY_FIRST_USE_NEVER : GW_POLICY_FIRST_USE_WINDOW;
   else if (g_str_equal (key, "MqttVersion") && (i = choose (c, key, value, versions)) >= 0)
     p->mqtt_version = i == 0 ? 5 : 311;
-  else if (g_str_equal (key, "TlsMin") && (i = choose (c, key, value, tls)) >= 0)
-    p->tls_min = i == 0 ? 13 : 12;
 }
 
 static void
 take_entry (Context *c, const GwKeyfileEntry *entry)
 {
   static const char *const choices[]
-      = { "Kind", "Issuer", "Format", "FirstUse", "MqttVersion", "TlsMin", NULL };
+      = { "Kind", "Issuer", "Format", "FirstUse", "MqttVersion", NULL };
   const char *key = entry->key;
   const char *value = entry->value;
   GwPolicy *p = c->policy;
@@ -338,6 +344,8 @@ take_entry (Context *c, const GwKeyfileEntry *entry)
     take_broker_uri (c, value);
   else if (g_str_equal (key, "KeepAlive"))
     take_keep_alive (c, value);
+  else if (g_str_equal (key, "TlsMin"))
+    check_tls_min (c, value);
   else if (g_str_equal (key, "TelemetryTopic"))
     take_topic (c, key, value, &p->telemetry_topic);
   else if (g_str_equal (key, "CommandTopic"))
@@ -394,7 +402,6 @@ gw_policy_parse (const char *name, const char *path, const char *text, gsize len
   self->name = g_strdup (name);
   self->path = g_strdup (path);
   self->mqtt_version = 5;
-  self->tls_min = 13;
   self->keep_alive = 60;
   entries = gw_keyfile_parse (path, text, length, problems);
   for (guint i = 0; i < entries->len; i++)

@@ -39,7 +39,6 @@ typedef struct
   char *format;            /* Format: "senml-json" */
   GwPolicyFirstUse first_use; /* FirstUse; default never */
   guint mqtt_version;      /* 5 (default) or 311 */
-  guint tls_min;           /* 13 (default) or 12 */
   guint keep_alive;        /* s, 5..3600; default 60 */
   char **problems;         /* NULL-terminated "FILE:LINE: what is wrong"; empty = valid */
 } GwPolicy;

@@ -421,6 +421,7 @@ gw_roster_find (GwRoster *self, const char *text, GError **error)
   GwEndpoint *found = NULL;
   Fit best = FIT_NOT;
   GHashTableIter iter;
+  g_autofree char *quoted = NULL;
   guint n = 0;
   Entry *entry;
 
@@ -437,12 +438,13 @@ gw_roster_find (GwRoster *self, const char *text, GError **error)
     }
   if (n == 1)
     return found;
+  quoted = gw_error_quote (text);
   if (n > 1)
     g_set_error (error, GW_ERROR, GW_ERROR_INVALID, "%u endpoints are called '%s' or begin with it: give more digits of the key id",
-                 n, wanted);
+                 n, quoted);
   else
     g_set_error (error, GW_ERROR, GW_ERROR_NOT_FOUND,
-                 "no endpoint is called '%s': give a name, or at least %d digits of a key id, as `gangwayctl list` shows them", text,
+                 "no endpoint is called '%s': give a name, or at least %d digits of a key id, as `gangwayctl list` shows them", quoted,
                  PREFIX_MIN);
   return NULL;
 }

@@ -721,15 +721,6 @@ config_is_valid (const GwUplinkConfig *config, GError **error)
 {
   const char *wrong = NULL;
 
-  if (config->tls_min == GW_UPLINK_TLS_1_2)
-    {
-      g_set_error (
-          error, GW_ERROR, GW_ERROR_UNSUPPORTED,
-          "TlsMin=1.2 is not supported: endpoints sign for TLS 1.3 only (they answer 'unsupported' to "
-          "anything else); set TlsMin=1.3 and enable TLS 1.3 at broker %s",
-          config->host ? config->host : "");
-      return FALSE;
-    }
   if (!config->host || !*config->host || strlen (config->host) > 253)
     wrong = "the broker's host";
   else if (!config->port)

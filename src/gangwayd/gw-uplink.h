@@ -65,13 +65,6 @@ typedef enum
   GW_UPLINK_MQTT_3_1_1,
 } GwUplinkMqttVersion;
 
-typedef enum
-{
-  GW_UPLINK_TLS_1_3,
-  /* Refused by gw_uplink_new with GW_ERROR_UNSUPPORTED: endpoints sign for TLS 1.3 only. */
-  GW_UPLINK_TLS_1_2,
-} GwUplinkTlsMin;
-
 /** One DER certificate. */
 typedef struct
 {
@@ -91,7 +84,6 @@ typedef struct
 
   const char *client_id; /* 1 .. 64 octets */
   GwUplinkMqttVersion mqtt_version;
-  GwUplinkTlsMin tls_min;
   guint16 keepalive; /* seconds, 5 .. 3600; 0 = 60 */
 
   const char *will_topic; /* NULL = no last will; QoS 1 */

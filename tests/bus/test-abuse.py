@@ -266,6 +266,22 @@ class Abuse(unittest.TestCase):
         self.largest(ROOT, PROPERTIES, "Set", lambda text: GLib.Variant("(ssv)", (f"{NAME}.Manager", text, true)))
         self.largest(None, "Manager", "Explain", lambda text: GLib.Variant("(s)", (text,)))
 
+    def test_messages_repeat_little_of_what_was_said(self):
+        """What is not refused for its length alone is named, but not repeated whole, nor with what a terminal obeys."""
+        word = "\u00fc\x1b[2J" * 8000
+        true = GLib.Variant("b", True)
+        for path, interface, member, signature, args in (
+                (ROOT, "Manager", "Explain", "(s)", (word,)), (ROOT, "Inventory", "Lookup", "(s)", (word,)),
+                (ROOT, "Inventory", "RemoveBatch", "(sa{sv})", (word, {})), (ROOT, "Inventory", "Approve", "(ssa{sv})", (word, "", {})),
+                (ROOT, "Inventory", "Approve", "(ssa{sv})", (self.ids[0], word, {})),
+                (self.path("Endpoint"), "Endpoint", "Onboard", "(sa{sv})", (word, {})),
+                (self.path("Policy"), "Policy", "Check", "(a{sv})", ({word: true},)),
+                (ROOT, "Manager", "AttachBus", "(a{sv})", ({"name": GLib.Variant("a" * 31 + "s", []), "kind": true},))):
+            with self.assertRaises(GLib.Error) as caught:
+                self.lab.bus.call(path, interface, member, signature, *args)
+            self.assertLess(len(caught.exception.message.encode()), 400, f"{interface}.{member}")
+            self.assertNotIn("\x1b", caught.exception.message, f"{interface}.{member}")
+
     def test_arrays_up_to_the_limit_of_the_bus(self):
         points = self.path("Points")
 

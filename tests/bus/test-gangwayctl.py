@@ -112,6 +112,9 @@ class Ctl(unittest.TestCase):
         self.assertIn("1 online", out)
         self.assertIn("ttyS1", out)
         self.assertIn("gangwayctl inventory import", out)
+        self.assertNotIn("taken before", out)
+        self.agent.objects[ROOT]["Manager"].update(ReportsAcknowledged=3, ReportsDelivered=12)
+        self.assertIn("since the agent's start 3 taken, 12 delivered, some of them taken before", self.run_ctl("status"))
         self.assertEqual(json.loads(self.run_ctl("status", "--json"))["Manager"]["GatewayId"], "0f" * 16)
 
     def test_bus(self):
@@ -265,6 +268,18 @@ class Ctl(unittest.TestCase):
         self.assertIn("2001-09-09 01:46 UTC  -", self.run_ctl("batch", "list"))
         self.run_ctl("batch", "remove", "lot-7")
         self.assertEqual(self.last_call("RemoveBatch")[2], ("lot-7", {}))
+
+    def test_a_dry_run_that_would_be_refused(self):
+        """The job of a dry run ends well; who asked must be able to tell from the exit code all the same."""
+        for claimed, code in ((3, 0), (1, 1)):
+            self.agent.answers["Inventory.AddBatch"] = self.with_job(result={
+                "lines": GLib.Variant("t", 3), "claimed": GLib.Variant("t", claimed), "dry-run": GLib.Variant("b", True)})
+            with tempfile.NamedTemporaryFile("w") as ids:
+                ids.write(ID_A + "\n")
+                ids.flush()
+                for more in ([], ["--json"]):
+                    said = self.run_ctl("batch", "add", "lot-7", ids.name, "--policy", "factory", "--dry-run", *more, code=code)
+        self.assertIn("2 of 3 key ids would be refused", said)
 
     def test_inventory(self):
         self.agent.answers["Inventory.Lookup"] = lambda _p, _a: GLib.Variant("(a{sv})", ({"model": GLib.Variant("s", "T1")},))

@@ -584,20 +584,9 @@ static void
 test_broker_tls_12 (void)
 {
   GwTestStage *stage = gw_test_stage_new_stopped ();
-  GwUplinkConfig config = gw_test_stage_config (stage, "a");
-  g_autoptr (GwTestCert) cert = gw_test_cert_new (stage->broker->ca, GW_TEST_CLIENT, "a", -3600, 3600);
-  GwUplinkCert chain = { .der = cert->der.data, .len = cert->der.size };
-  g_autoptr (GError) error = NULL;
-  static const GwUplinkEvents events = { 0 };
 
   stage->broker->openssl = g_strdup ("MaxProtocol = TLSv1.2");
   expect_refusal (stage, NULL, GW_ERROR_UNSUPPORTED, "does not speak TLS 1.3");
-
-  config.chain = &chain;
-  config.n_chain = 1;
-  config.tls_min = GW_UPLINK_TLS_1_2;
-  g_assert_null (gw_uplink_new (stage->hub, &config, &events, NULL, &error));
-  g_assert_error (error, GW_ERROR, GW_ERROR_UNSUPPORTED);
   gw_test_stage_free (stage);
 }
 

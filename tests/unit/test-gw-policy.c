@@ -45,7 +45,7 @@ static void
 test_good (void)
 {
   g_autoptr (GwPolicy) p = parse (GOOD);
-  g_autoptr (GwPolicy) all = parse (GOOD "FirstUse=window\nMqttVersion=3.1.1\nTlsMin=1.2\nKeepAlive=5\r\n");
+  g_autoptr (GwPolicy) all = parse (GOOD "FirstUse=window\nMqttVersion=3.1.1\nTlsMin=1.3\nKeepAlive=5\r\n");
 
   g_assert_true (gw_policy_is_valid (p));
   g_assert_cmpstr (p->name, ==, "plant");
@@ -62,13 +62,11 @@ test_good (void)
   g_assert_cmpstr (p->format, ==, "senml-json");
   g_assert_cmpint (p->first_use, ==, GW_POLICY_FIRST_USE_NEVER);
   g_assert_cmpuint (p->mqtt_version, ==, 5);
-  g_assert_cmpuint (p->tls_min, ==, 13);
   g_assert_cmpuint (p->keep_alive, ==, 60);
 
   g_assert_true (gw_policy_is_valid (all));
   g_assert_cmpint (all->first_use, ==, GW_POLICY_FIRST_USE_WINDOW);
   g_assert_cmpuint (all->mqtt_version, ==, 311);
-  g_assert_cmpuint (all->tls_min, ==, 12);
   g_assert_cmpuint (all->keep_alive, ==, 5);
 }
 
@@ -109,7 +107,8 @@ test_problems (void)
     { "Format", "Format=xml", "plant.policy:11: Format must be senml-json" },
     { "Format", "Format=senml-json\nFirstUse=always", "plant.policy:12: FirstUse must be never or window" },
     { "Format", "Format=senml-json\nMqttVersion=4", "plant.policy:12: MqttVersion must be 5 or 3.1.1" },
-    { "Format", "Format=senml-json\nTlsMin=1.0", "plant.policy:12: TlsMin must be 1.3 or 1.2" },
+    { "Format", "Format=senml-json\nTlsMin=1.0", "plant.policy:12: TlsMin must be 1.3, not \"1.0\"" },
+    { "Format", "Format=senml-json\nTlsMin=1.2", "plant.policy:12: TlsMin must be 1.3, not \"1.2\": endpoints sign for TLS 1.3 only" },
     { "Format", "Format=senml-json\nKeepAlive=4", "plant.policy:12: KeepAlive must be 5 to 3600" },
     { "Format", "Format=senml-json\nKeepAlive=3601", "plant.policy:12: KeepAlive must be" },
     { "Format", "Format=senml-json\n[Other]\nA=1", "plant.policy:13: there is no group [Other]" },

@@ -170,6 +170,40 @@ test_indices (void)
   g_assert_error (error, GW_ERROR, GW_ERROR_INVALID);
 }
 
+/* Never more than GW_ERROR_QUOTE_MAX octets of it, whole characters, and nothing that a terminal would obey. */
+static void
+test_quote (void)
+{
+  static const struct
+  {
+    const char *text, *end;
+    gsize len;
+  } cases[] = {
+    { "", "", 0 },
+    { "short", "short", 5 },
+    { "a\033[2J\nb\x7f\xc2\x9b", "a?[2J?b??", 9 },
+  };
+  g_autofree char *exact = g_strnfill (GW_ERROR_QUOTE_MAX, 'x'), *longer = g_strnfill (GW_ERROR_QUOTE_MAX + 1, 'x');
+  g_autofree char *same = gw_error_quote (exact), *cut = gw_error_quote (longer), *whole = NULL;
+  g_autoptr (GString) wide = g_string_new ("x");
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_autofree char *quote = gw_error_quote (cases[i].text);
+
+      g_assert_cmpstr (quote, ==, cases[i].end);
+      g_assert_cmpuint (strlen (quote), ==, cases[i].len);
+    }
+  g_assert_cmpstr (same, ==, exact);
+  g_assert_cmpuint (strlen (cut), ==, GW_ERROR_QUOTE_MAX + 3);
+  g_assert_true (g_str_has_suffix (cut, "x..."));
+  for (guint i = 0; i < 100000; i++)
+    g_string_append (wide, "\u00fc");
+  whole = gw_error_quote (wide->str);
+  g_assert_true (g_utf8_validate (whole, -1, NULL));
+  g_assert_cmpuint (strlen (whole), ==, 1 + (GW_ERROR_QUOTE_MAX - 1) / 2 * 2 + 3);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -179,5 +213,6 @@ main (int argc, char **argv)
   g_test_add_func ("/options/text", test_text);
   g_test_add_func ("/options/descriptors", test_descriptors);
   g_test_add_func ("/options/indices", test_indices);
+  g_test_add_func ("/options/quote", test_quote);
   return g_test_run ();
 }
