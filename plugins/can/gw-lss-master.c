@@ -9,10 +9,6 @@
 #define NEVER INT64_MIN
 /* No vendor is likely to have both. */
 #define NONSENSE_VENDOR 0xA5C35A3Cu
-/* Until so many answers have been timed the slowest one is trusted less. */
-#define SAMPLES_FEW 4u
-#define WAIT_SLACK_USEC INT64_C (1000)
-#define SETTLE_SLACK_USEC INT64_C (300)
 /* Searches in vain after which everybody's answers are doubted, and after which it is told. */
 #define FAILS_DOUBT 2u
 #define FAILS_TELL 3u
@@ -20,6 +16,7 @@
 #define QUIET_MIN 8u
 /* So many nodes may owe their first heartbeat. */
 #define PENDING_MAX 16u
+#define PENDING_DOUBT 3u
 #define PENDING_WAIT_USEC INT64_C (100000)
 #define FULL_HOLD_USEC INT64_C (10000000)
 
@@ -69,54 +66,6 @@ tell (GwLssMaster *self, GwLssTrouble kind, uint64_t uid, int64_t now)
   self->funcs->trouble (self->owner, kind, octets, now);
 }
 
-/* ---- What answers take ---- */
-
-static int64_t
-wait_limit (const GwLssMaster *self)
-{
-  return at_most (at_least (GW_LSS_WAIT_MAX_USEC, 3 * self->slowest), GW_LSS_WAIT_START_USEC);
-}
-
-int64_t
-gw_lss_master_wait (const GwLssMaster *self)
-{
-  int64_t wait;
-
-  if (self->samples == 0)
-    return wait_limit (self);
-  wait = (self->samples < SAMPLES_FEW ? 4 : 2) * self->slowest + WAIT_SLACK_USEC;
-  return at_most (at_least (wait, GW_LSS_WAIT_MIN_USEC) << self->attempts, wait_limit (self));
-}
-
-/* How long copies of an answer may come. Where an attempt has failed, they are reckoned with even if none was
- * seen. */
-static int64_t
-settle_time (const GwLssMaster *self)
-{
-  int64_t settle = self->copies_expected > 1 ? 2 * self->gap_expected + SETTLE_SLACK_USEC : 0;
-
-  if (self->attempts > 0)
-    settle = at_least (settle, self->slowest);
-  return at_most (settle, wait_limit (self));
-}
-
-static void
-time_answer (GwLssMaster *self, int64_t now)
-{
-  int64_t took = at_most (now - self->sent_at, GW_LSS_WAIT_START_USEC);
-
-  /* One that is late (a machine has other things to do, too) must not make all silence to come long: it raises the limit
-   * by half; if all are late it is up with them soon, and what was mistaken for silence meanwhile is found by asking. */
-  if (self->samples == 0)
-    self->slowest = took;
-  else if (took > self->slowest)
-    self->slowest += at_most (took - self->slowest, self->slowest / 2 + WAIT_SLACK_USEC);
-  else
-    self->slowest -= (self->slowest - took) / 8;
-  if (self->samples < SAMPLES_FEW)
-    self->samples++;
-}
-
 /* ---- Who is held off ---- */
 
 static void
@@ -150,9 +99,7 @@ go (GwLssMaster *self, GwLssStep step)
 {
   self->step = step;
   self->phase = GW_LSS_PHASE_READY;
-  self->answered = false;
-  self->copies = 0;
-  self->gap = 0;
+  gw_lss_patience_ask (&self->patience);
 }
 
 static void
@@ -160,7 +107,7 @@ rest (GwLssMaster *self, int64_t until)
 {
   go (self, GW_LSS_STEP_IDLE);
   self->start_at = until;
-  self->attempts = 0;
+  self->patience.attempts = 0;
 }
 
 static void
@@ -183,9 +130,8 @@ begin_search (GwLssMaster *self, int64_t now)
       return;
     }
   self->begun_at = now;
-  self->attempts = 0;
   self->idle_strays = 0;
-  self->slowest -= self->slowest / 4; /* what was slow once need not stay so */
+  gw_lss_patience_relax (&self->patience);
   begin_attempt (self);
 }
 
@@ -207,7 +153,7 @@ fail (GwLssMaster *self, int64_t now)
 static void
 try_again (GwLssMaster *self, int64_t now)
 {
-  if (self->attempts + 1 >= GW_LSS_ATTEMPTS_MAX || now - self->begun_at > GW_LSS_SEARCH_MAX_USEC)
+  if (self->patience.attempts + 1 >= GW_LSS_ATTEMPTS_MAX || now - self->begun_at > GW_LSS_SEARCH_MAX_USEC)
     {
       bool was_found = self->step == GW_LSS_STEP_CONFIGURE;
 
@@ -221,7 +167,7 @@ try_again (GwLssMaster *self, int64_t now)
         tell (self, GW_LSS_TROUBLE_UNSTABLE, 0, now);
       return;
     }
-  self->attempts++;
+  self->patience.attempts++;
   self->counters.retried++;
   self->dirty = true; /* the answer that did not come may have been that of a node in configuration */
   begin_attempt (self);
@@ -279,7 +225,7 @@ ask_bit (GwLssMaster *self)
   held_1 = gw_lss_holds_has_below (&self->holds, self->value | (uint64_t)1 << shift, shift);
   if (held_0 != held_1)
     self->guess = held_0;
-  else if (held_0 || self->fails > 0 || self->attempts > 1)
+  else if (held_0 || self->fails > 0 || self->patience.attempts > 1)
     self->guess = toss (self);
   else
     self->guess = false;
@@ -346,7 +292,7 @@ take_confirm (GwLssMaster *self, bool answered, int64_t now)
 
   if (self->sub < GW_LSS_SUB_REVISION)
     {
-      if (!answered && self->attempts > 0)
+      if (!answered && self->patience.attempts > 0)
         try_again (self, now); /* it did answer that */
       else if (!answered)
         rest (self, now + GW_LSS_PERIOD_USEC); /* nodes of others */
@@ -418,10 +364,18 @@ take_finish (GwLssMaster *self, int64_t now)
   self->funcs->numbered (self->owner, (uint8_t)n, octets, now);
 }
 
+/* Whether it is worth asking for nonsense. */
+static bool
+is_doubtful (const GwLssMaster *self)
+{
+  return self->background > 0 || self->fails >= FAILS_DOUBT
+         || gw_lss_holds_count (&self->holds, GW_LSS_HOLD_PENDING) >= PENDING_DOUBT;
+}
+
 static void
 take_start (GwLssMaster *self, bool answered, int64_t now)
 {
-  if (!answered && self->attempts > 0)
+  if (!answered && self->patience.attempts > 0)
     {
       fail (self, now);
       return;
@@ -429,29 +383,48 @@ take_start (GwLssMaster *self, bool answered, int64_t now)
   if (!answered)
     {
       if (++self->quiet >= QUIET_MIN)
-        self->fails = 0; /* whoever made trouble has gone */
+        {
+          self->fails = 0; /* whoever made trouble has gone */
+          self->background = 0;
+        }
       self->known[0] = self->known[1] = false;
       rest (self, now + GW_LSS_PERIOD_USEC);
       return;
     }
   self->quiet = 0;
-  if (self->attempts == 0)
+  if (self->patience.attempts == 0)
     self->counters.searches++;
-  if (self->fails >= FAILS_DOUBT && self->attempts == 0)
-    go (self, GW_LSS_STEP_NONSENSE);
+  if (self->patience.attempts == 0 && is_doubtful (self))
+    {
+      self->start_copies = self->patience.copies;
+      go (self, GW_LSS_STEP_NONSENSE);
+    }
+  else
+    confirm_sub (self, GW_LSS_SUB_VENDOR, now);
+}
+
+/* Whoever answers nonsense answers everything. The others are found by counting, where their answers are
+ * frames of their own; for on the bus equal answers that begin at once are one. */
+static void
+take_nonsense (GwLssMaster *self, int64_t now)
+{
+  self->background = self->patience.copies;
+  if (self->background > 0)
+    tell (self, GW_LSS_TROUBLE_LIAR, 0, now);
+  if (self->background > 0 && self->background >= self->start_copies)
+    rest (self, now + GW_LSS_PERIOD_HELD_USEC); /* nobody else */
   else
     confirm_sub (self, GW_LSS_SUB_VENDOR, now);
 }
 
 /* The step is over, one way or the other. */
 static void
-advance (GwLssMaster *self, bool answered, int64_t now)
+advance (GwLssMaster *self, int64_t now)
 {
-  if (answered)
-    {
-      self->copies_expected = self->copies;
-      self->gap_expected = self->gap;
-    }
+  bool answered = self->patience.copies > (self->step == GW_LSS_STEP_START ? 0 : self->background);
+
+  if (self->patience.copies > 0)
+    gw_lss_patience_settled (&self->patience);
   else
     self->counters.silences++;
   switch (self->step)
@@ -460,13 +433,7 @@ advance (GwLssMaster *self, bool answered, int64_t now)
       take_start (self, answered, now);
       break;
     case GW_LSS_STEP_NONSENSE:
-      if (answered)
-        {
-          tell (self, GW_LSS_TROUBLE_LIAR, 0, now);
-          fail (self, now);
-        }
-      else
-        confirm_sub (self, GW_LSS_SUB_VENDOR, now);
+      take_nonsense (self, now);
       break;
     case GW_LSS_STEP_BIT:
       take_bit (self, answered == self->guess, now);
@@ -497,13 +464,17 @@ is_answer_to_step (const GwLssMaster *self, const GwLssMessage *msg)
          == (self->step == GW_LSS_STEP_CONFIGURE ? GW_LSS_CONFIGURE_NODE_ID : GW_LSS_IDENTIFY_SLAVE);
 }
 
+/* Whether it matters how many answer. */
+static bool
+is_counting (const GwLssMaster *self)
+{
+  return self->background > 0 || self->step == GW_LSS_STEP_NONSENSE;
+}
+
 static void
 take_first_answer (GwLssMaster *self, const GwLssMessage *msg, int64_t now)
 {
-  self->answered = true;
-  self->last_at = now;
-  self->copies = 1;
-  time_answer (self, now);
+  gw_lss_patience_answer (&self->patience, now - self->sent_at, now);
   if (self->step == GW_LSS_STEP_CONFIGURE && msg->result.error != GW_LSS_ERROR_NONE)
     {
       hold (self, GW_LSS_HOLD_OFF, 0, now + GW_LSS_HOLD_USEC);
@@ -512,32 +483,33 @@ take_first_answer (GwLssMaster *self, const GwLssMessage *msg, int64_t now)
       return;
     }
   if (self->step == GW_LSS_STEP_START) /* all who are there are to be heard */
-    self->deadline
-        = self->sent_at + (self->attempts + self->fails > 0 ? wait_limit (self) : gw_lss_master_wait (self));
+    self->deadline = self->sent_at
+                     + (self->patience.attempts + self->fails > 0 ? gw_lss_patience_limit (&self->patience)
+                                                                  : gw_lss_patience_wait (&self->patience));
+  else if (is_counting (self))
+    self->deadline = self->sent_at + gw_lss_patience_wait (&self->patience);
   else
-    self->deadline = self->copies_expected > 1 || self->attempts > 0 ? now + settle_time (self) : now;
+    self->deadline = now + gw_lss_patience_settle (&self->patience);
   self->phase = GW_LSS_PHASE_SETTLE;
   if (self->deadline <= now)
-    advance (self, true, now);
+    advance (self, now);
 }
 
 static void
 take_copy (GwLssMaster *self, int64_t now)
 {
-  self->copies++;
-  self->gap = at_least (self->gap, now - self->last_at);
-  self->last_at = now;
-  /* What a copy takes is mostly waiting for the others'; but where an attempt has failed, it may be a slow
-   * node's. */
-  if (self->attempts > 0)
-    time_answer (self, now);
+  int64_t last = self->sent_at + GW_LSS_WAIT_START_USEC;
+
+  gw_lss_patience_copy (&self->patience, now - self->sent_at, now);
   if (self->step == GW_LSS_STEP_START)
+    self->deadline = at_least (self->deadline, at_most (now + self->patience.gap, last));
+  else if (is_counting (self))
     self->deadline
-        = at_least (self->deadline, at_most (now + self->gap, self->sent_at + GW_LSS_WAIT_START_USEC));
-  else if (self->attempts == 0 && self->copies >= self->copies_expected)
-    advance (self, true, now); /* they were all */
+        = at_least (self->deadline, at_most (now + gw_lss_patience_settle (&self->patience), last));
+  else if (self->patience.attempts == 0 && self->patience.copies >= self->patience.copies_expected)
+    advance (self, now); /* they were all */
   else
-    self->deadline = at_most (now + settle_time (self), self->sent_at + GW_LSS_WAIT_START_USEC);
+    self->deadline = at_most (now + gw_lss_patience_settle (&self->patience), last);
 }
 
 static void
@@ -546,10 +518,7 @@ take_stray (GwLssMaster *self, int64_t now)
   self->counters.strays++;
   if (self->step != GW_LSS_STEP_IDLE)
     {
-      /* Most likely a copy of the last answer: they take longer than it was thought. */
-      self->gap_expected = at_least (self->gap_expected, at_most (now - self->last_at, GW_LSS_WAIT_MAX_USEC));
-      self->copies_expected++;
-      self->last_at = now;
+      gw_lss_patience_stray (&self->patience, now); /* most likely a copy of the last answer */
     }
   else if (++self->idle_strays == GW_LSS_STRAYS_MAX)
     tell (self, GW_LSS_TROUBLE_LIAR, 0, now);
@@ -715,13 +684,13 @@ gw_lss_master_confirm (GwLssMaster *self, int64_t now)
       self->deadline = now + GW_LSS_WAIT_START_USEC;
       break;
     case GW_LSS_STEP_BIT:
-      self->deadline = now + gw_lss_master_wait (self);
+      self->deadline = now + gw_lss_patience_wait (&self->patience);
       break;
     case GW_LSS_STEP_CONFIGURE:
-      self->deadline = now + 2 * wait_limit (self);
+      self->deadline = now + 2 * gw_lss_patience_limit (&self->patience);
       break;
     default:
-      self->deadline = now + wait_limit (self);
+      self->deadline = now + gw_lss_patience_limit (&self->patience);
       break;
     }
 }
@@ -786,7 +755,13 @@ gw_lss_master_tick (GwLssMaster *self, int64_t now)
         }
     }
   else if (self->phase != GW_LSS_PHASE_READY && now >= self->deadline)
-    advance (self, self->answered, now);
+    advance (self, now);
+}
+
+int64_t
+gw_lss_master_wait (const GwLssMaster *self)
+{
+  return gw_lss_patience_wait (&self->patience);
 }
 
 int64_t
@@ -834,7 +809,7 @@ gw_lss_master_init (
   self->start_at = now;
   self->foreign_until = now;
   self->dirty = true; /* whoever was here before may have been broken off */
-  self->last_at = now;
+  self->patience.last_at = now;
   self->random = (uint64_t)now * 0x9E3779B97F4A7C15u | 1;
   for (unsigned n = 0; n <= GW_LSS_NODE_MAX; n++)
     self->nodes[n].heard_at = NEVER;

@@ -12,17 +12,16 @@
  * late. What an answer said wrongly (a late copy, a lost frame) shows when the whole number is asked; then the search goes
  * on from the last bit that still holds.
  *
+ * Whoever answers everything hides the others. They are found all the same where equal answers come as frames of their own, by
+ * counting them.
+ *
  * Nothing that is heard here proves anything: whoever lies gains a number and a line in the log.
  */
 
 #include "gw-lss-codec.h"
 #include "gw-lss-holds.h"
+#include "gw-lss-patience.h"
 
-/* How long silence takes. The first search begins with the longest; then twice the slowest answer of late. */
-#define GW_LSS_WAIT_MIN_USEC INT64_C (2000)
-#define GW_LSS_WAIT_MAX_USEC INT64_C (20000)
-/* The first question of a search can wait: nobody is kept by it. An answer as late as this raises the limit above. */
-#define GW_LSS_WAIT_START_USEC INT64_C (100000)
 /* Idle: somebody new is asked for this often. */
 #define GW_LSS_PERIOD_USEC INT64_C (500000)
 /* .. and this often while only nodes answer that are held off. */
@@ -31,7 +30,7 @@
 #define GW_LSS_FAILED_USEC INT64_C (500000)
 #define GW_LSS_FAILED_MAX_USEC INT64_C (8000000)
 #define GW_LSS_FAILED_SHARE 4
-#define GW_LSS_ATTEMPTS_MAX 4
+#define GW_LSS_ATTEMPTS_MAX 8
 #define GW_LSS_SEARCH_MAX_USEC INT64_C (5000000)
 #define GW_LSS_CONFIGURE_TRIES 3
 /* The link does not send what it was given: give up. */
@@ -118,8 +117,6 @@ typedef struct
   int64_t foreign_until; /* another master has the bus */
   int64_t begun_at;     /* the search */
   int64_t pulled_at, sent_at, deadline;
-  int64_t last_at;      /* the last answer or copy of one */
-  bool answered;
   bool dirty;           /* somebody may be in configuration */
   /* where the search is */
   uint64_t value;       /* revision and serial number; bits below are zero */
@@ -127,13 +124,10 @@ typedef struct
   bool guess;           /* its value in the question */
   bool known[2];        /* @value's revision, serial number come from an attempt before */
   unsigned good, bad;   /* BISECT: prefixes of so many bits hold, do not hold */
-  unsigned attempts, tries, fails, quiet;
+  unsigned tries, fails, quiet;
   uint8_t node_id;
-  /* what answers take */
-  int64_t slowest;      /* of late */
-  int64_t gap, gap_expected; /* between copies of an answer: of this step, of the last that was answered */
-  unsigned copies, copies_expected;
-  unsigned samples;
+  GwLssPatience patience;
+  unsigned start_copies, background; /* of START; of whoever answers everything */
   unsigned idle_strays;
   uint64_t random;
   GwLssHolds holds;

@@ -650,14 +650,14 @@ test_liar (gconstpointer data)
       /* of some 240,000 that the bus has */
       g_assert_cmpuint (bus->frames_of_master - frames, <=, kind == CHANGES ? 40000 : 6000);
       g_assert_cmpuint (bus->troubles[told_as[kind]], ==, 1);
-      if (kind == ANSWERS_ALL || kind == FLOODS)
-        continue;
+      if (kind == FLOODS)
+        continue; /* nobody else is heard */
       /* The others are found all the same. */
       add_population (bus, 8, 0);
       took = run (bus, 60 * SECOND, TRUE);
       g_test_message ("eight beside it: %" G_GINT64_FORMAT " ms", took / MSEC);
       assert_all_numbered (bus);
-      g_assert_cmpint (took, <=, 12 * SECOND);
+      g_assert_cmpint (took, <=, 4 * SECOND);
     }
 }
 
