@@ -19,7 +19,7 @@ G_BEGIN_DECLS
 /* Octets that a node says and hears from its first hello until it is at work, about; what so many nodes need is what the link carries in
  * a second. Fewer than the least would leave the wire idle while they compute. */
 #define GW_BUS_LINK_NODE_OCTETS 4096
-#define GW_BUS_LINK_NODES_MIN 4
+#define GW_BUS_LINK_NODES_MIN 6
 /* An endpoint signs for up to a second before it answers: where many share the wire nobody repeats a flight meanwhile. */
 #define GW_BUS_LINK_SHARED_MSEC_MIN 500
 /* A node that says nothing for so long, or for two round trips, computes. */
