@@ -79,6 +79,18 @@ quit (Plugin *self, int status)
 
 /* ---- Statistics ---- */
 
+/* The largest datagram that anybody here takes. */
+static guint
+largest_datagram (Plugin *self)
+{
+  guint mtu = GW_BUSMSG_DATAGRAM_MIN;
+
+  for (guint n = 0; n < GW_CAN_NODES; n++)
+    if (self->nodes[n] != NULL)
+      mtu = MAX (mtu, gangway_node_get_mtu (self->nodes[n]));
+  return mtu;
+}
+
 static void
 report_link (Plugin *self)
 {
@@ -89,7 +101,7 @@ report_link (Plugin *self)
     .tx_errors = self->link_status.tx_errors,
     .rx_errors = self->link_status.rx_errors,
     .load_permille = permille == GW_CAN_LOAD_UNKNOWN ? G_MAXUINT : permille,
-    .round_trip_ms = gw_can_load_round_trip_ms (load, GW_CAN_DATAGRAM_MAX),
+    .round_trip_ms = gw_can_load_round_trip_ms (load, largest_datagram (self)),
     .octets_per_second = gw_can_load_capacity (load),
     .culprit = load->culprit,
     .culprit_permille = load->culprit_permille,

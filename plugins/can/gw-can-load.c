@@ -187,9 +187,12 @@ uint32_t
 gw_can_load_round_trip_ms (const GwCanLoad *self, size_t octets)
 {
   uint32_t load = self->load_permille > LOAD_MAX ? LOAD_MAX : self->load_permille;
-  uint64_t nsec = gw_can_load_frames (self, octets) * self->frame_nsec * 1000 / (1000 - load);
+  uint64_t nsec = gw_can_load_frames (self, octets) * self->frame_nsec;
 
-  if (self->pace_nsec * octets > nsec)
+  /* What was measured holds the others' share; only before that it is computed. */
+  if (self->pace_nsec == 0)
+    nsec = nsec * 1000 / (1000 - load);
+  else if (self->pace_nsec * octets > nsec)
     nsec = self->pace_nsec * octets;
   return (uint32_t) (2 * nsec / (NSEC_PER_USEC * 1000) + 1);
 }
