@@ -27,6 +27,7 @@ typedef enum
   CHANGES,      /* another uid for each search */
   WHIMSICAL,    /* answers each question by lot */
   FLOODS,       /* answers all the time */
+  LATE,         /* honest, but its first heartbeat takes two seconds */
 } Kind;
 
 typedef struct
@@ -298,7 +299,9 @@ step (Bus *bus)
   if (bus->sending && bus->now >= bus->busy_until)
     finish_frame (bus);
   for (guint i = 0; i < bus->n_nodes; i++)
-    if (gw_lss_slave_tick (&bus->nodes[i].slave, bus->now, &frame) && bus->nodes[i].kind == HONEST)
+    if (gw_lss_slave_tick (&bus->nodes[i].slave, bus->now, &frame)
+        && (bus->nodes[i].kind == HONEST
+            || (bus->nodes[i].kind == LATE && bus->now - bus->nodes[i].numbered_at >= 2 * SECOND)))
       queue (bus, &frame, (int)i, bus->now);
   for (guint i = 0; i < bus->n_nodes; i++)
     if (bus->nodes[i].kind == FLOODS && bus->n_queue < QUEUE_MAX / 2)
@@ -749,6 +752,103 @@ test_full (void)
   assert_all_numbered (bus);
 }
 
+/* Numbered nodes that let one wait for their first heartbeat: only so many at a time, but all. */
+static void
+test_late_heartbeats (void)
+{
+  g_autoptr (Bus) bus = bus_new (1);
+
+  bus->merges = TRUE;
+  for (guint i = 0; i < 40; i++)
+    plug_in (bus, UID (i + 1), LATE);
+  run (bus, 2 * SECOND, FALSE);
+  g_assert_cmpuint (bus->n_numbered, ==, 16);
+  run (bus, 20 * SECOND, FALSE);
+  g_assert_cmpuint (bus->n_numbered, ==, 40);
+  assert_no_trouble (bus);
+}
+
+/* Who refused is asked again when somebody says so. */
+static void
+test_scan (void)
+{
+  g_autoptr (Bus) bus = bus_new (1);
+
+  plug_in (bus, UID (1), REFUSES);
+  run (bus, 5 * SECOND, FALSE);
+  g_assert_cmpuint (bus->troubles[GW_LSS_TROUBLE_REFUSED], ==, 1);
+  bus->nodes[0].kind = HONEST;
+  run (bus, 5 * SECOND, FALSE);
+  g_assert_cmpuint (bus->n_numbered, ==, 0);
+  gw_lss_master_scan (&bus->master, bus->now);
+  g_assert_cmpint (run (bus, 10 * SECOND, TRUE), <=, SECOND);
+  gw_lss_master_forget (&bus->master, 128); /* no number: nothing */
+  gw_lss_master_scan (&bus->master, bus->now);
+  run (bus, 50 * MSEC, FALSE);
+  gw_lss_master_scan (&bus->master, bus->now); /* it is at it */
+  assert_all_numbered (bus);
+}
+
+static void
+test_holds (void)
+{
+  GwLssHolds holds;
+
+  gw_lss_holds_init (&holds);
+  g_assert_null (gw_lss_holds_over (&holds, G_MAXINT64 - 1));
+  g_assert_false (gw_lss_holds_has (&holds, 0));
+  gw_lss_holds_add (&holds, 1000, GW_LSS_HOLD_OFF, 0, 500);
+  gw_lss_holds_add (&holds, 1001, GW_LSS_HOLD_OFF, 0, 400);
+  gw_lss_holds_add (&holds, 1002, GW_LSS_HOLD_OFF, 0, 600);
+  for (guint i = 0; i < GW_LSS_HOLDS_MAX - 3; i++)
+    gw_lss_holds_add (&holds, i, GW_LSS_HOLD_PENDING, 1, 1000 + i);
+  g_assert_cmpint (holds.due, ==, 400);
+  gw_lss_holds_add (&holds, 2000, GW_LSS_HOLD_PENDING, 1, 5000); /* in the place of 1001 */
+  g_assert_false (gw_lss_holds_has (&holds, 1001));
+  g_assert_true (gw_lss_holds_has (&holds, 2000));
+  gw_lss_holds_add (&holds, 2000, GW_LSS_HOLD_OFF, 0, 300); /* one uid, one hold */
+  g_assert_cmpuint (gw_lss_holds_count (&holds, GW_LSS_HOLD_OFF), ==, 3);
+  for (guint i = 0; i < 3; i++)
+    gw_lss_holds_add (&holds, 3000 + i, GW_LSS_HOLD_DOUBT, 1, 6000);
+  gw_lss_holds_add (&holds, 4000, GW_LSS_HOLD_OFF, 0, 9000); /* no room */
+  g_assert_false (gw_lss_holds_has (&holds, 4000));
+  g_assert_true (gw_lss_holds_has_below (&holds, 3000 ^ 7, 3));
+  g_assert_cmpint (holds.due, ==, 1000);
+  g_assert_null (gw_lss_holds_over (&holds, 999));
+  g_assert_cmpuint (gw_lss_holds_over (&holds, 1000)->uid, ==, 0);
+  gw_lss_holds_end (&holds, gw_lss_holds_over (&holds, 1000));
+  g_assert_cmpint (holds.due, ==, 1001);
+}
+
+static void
+test_patience (void)
+{
+  GwLssPatience patience = { 0 };
+
+  g_assert_cmpint (gw_lss_patience_wait (&patience), ==, GW_LSS_WAIT_MAX_USEC); /* nothing is known */
+  for (guint i = 0; i < 4; i++)
+    {
+      gw_lss_patience_ask (&patience);
+      gw_lss_patience_answer (&patience, 500, 1000);
+      gw_lss_patience_settled (&patience);
+    }
+  g_assert_cmpint (gw_lss_patience_wait (&patience), ==, 2 * 500 + 1000);
+  g_assert_cmpint (gw_lss_patience_settle (&patience), ==, 0); /* no copies are known of */
+  gw_lss_patience_stray (&patience, 1400);
+  g_assert_cmpint (gw_lss_patience_settle (&patience), ==, 2 * 400 + 300);
+  for (patience.attempts = 1; patience.attempts < 8; patience.attempts++)
+    g_assert_cmpint (gw_lss_patience_wait (&patience), ==, 2000 << MIN (patience.attempts, 3));
+  gw_lss_patience_answer (&patience, 90000, 2000); /* one that is late, among others */
+  g_assert_cmpint (patience.late, ==, 500 + 250 + 1000);
+  for (guint i = 0; i < 100; i++)
+    gw_lss_patience_answer (&patience, 5 * GW_LSS_WAIT_START_USEC, 3000);
+  g_assert_cmpint (gw_lss_patience_limit (&patience), ==, GW_LSS_WAIT_START_USEC);
+  g_assert_cmpint (gw_lss_patience_wait (&patience), ==, GW_LSS_WAIT_START_USEC);
+  gw_lss_patience_relax (&patience);
+  g_assert_cmpint (patience.late, <=, 3 * GW_LSS_WAIT_START_USEC / 4 + 1);
+  g_assert_cmpuint (patience.attempts, ==, 0);
+}
+
 /* The link takes nothing, then gives frames back. */
 static void
 test_link (void)
@@ -802,5 +902,9 @@ main (int argc, char **argv)
   g_test_add_func ("/lss-master/foreign-master", test_foreign_master);
   g_test_add_func ("/lss-master/full", test_full);
   g_test_add_func ("/lss-master/link", test_link);
+  g_test_add_func ("/lss-master/late-heartbeats", test_late_heartbeats);
+  g_test_add_func ("/lss-master/scan", test_scan);
+  g_test_add_func ("/lss-master/holds", test_holds);
+  g_test_add_func ("/lss-master/patience", test_patience);
   return g_test_run ();
 }

@@ -246,6 +246,9 @@ test_heartbeat (void)
   frame = frame_of (0x705, "05");
   frame.remote = true; /* node guarding */
   g_assert_false (gw_heartbeat_decode (&frame, &node, &state));
+  frame.remote = false;
+  frame.fd = true;
+  g_assert_false (gw_heartbeat_decode (&frame, &node, &state));
   g_assert_cmphex (gw_can_isotp_id (0x05, 0xf1), ==, 0x18da05f1);
   g_assert_cmphex (gw_can_isotp_id (0xf1, 0x05), ==, 0x18daf105);
 }
@@ -401,6 +404,10 @@ test_fastscan (void)
   g_assert_cmpint (slave.pending, ==, GW_LSS_NODE_NONE);
   g_assert_cmpint (ask (&slave, "11 7f 00 00 00 00 00 00"), ==, 0x11);
   g_assert_cmpint (slave.node_id, ==, GW_LSS_NODE_NONE);
+  g_assert_cmpint (ask (&slave, "4c 00 00 00 00 00 00 00"), ==, NO);
+  g_assert_cmpint (ask (&slave, "11 ff 00 00 00 00 00 00"), ==, 0x11); /* none, after all */
+  g_assert_cmpint (ask (&slave, "4c 00 00 00 00 00 00 00"), ==, 0x50);
+  g_assert_cmpint (ask (&slave, "11 7f 00 00 00 00 00 00"), ==, 0x11);
   g_assert_cmpint (gw_lss_slave_due (&slave), ==, G_MAXINT64);
   g_assert_cmpint (ask (&slave, "04 00 00 00 00 00 00 00"), ==, NUMBERED);
   g_assert_cmpint (slave.node_id, ==, 127);

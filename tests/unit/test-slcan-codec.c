@@ -66,6 +66,23 @@ test_commands (void)
 }
 
 static void
+test_octets (void)
+{
+  GwSlcanLine line;
+
+  for (guint octet = 0; octet < 256; octet++)
+    for (guint side = 0; side < 2; side++)
+      {
+        char text[] = { (char)octet, '\0' };
+
+        gw_slcan_decode (text, sizeof text, (GwSlcanSide)side, &line); /* no letter takes a NUL */
+        g_assert_cmpint (line.kind, ==, GW_SLCAN_BAD);
+        gw_slcan_decode (text, 1, (GwSlcanSide)side, &line);
+        g_assert_true (line.kind == GW_SLCAN_BAD || g_ascii_isprint (octet));
+      }
+}
+
+static void
 test_answers (void)
 {
   static const struct
@@ -89,9 +106,9 @@ test_answers (void)
     { "e1a", GW_SLCAN_OTHER },
   };
   static const char *const bad[]
-      = { "z1",   "Z0",       "F",       "F0",        "F0g",      "F000",     "V",
-          "V101", "V10131",   "V10G3",   "N",         "N123",     "N1 34",    "N12345",
-          "s",    "sx000000", "sa00000", "sa0000000", "sa00a000", "sa-10000", "O\n" };
+      = { "z1",     "Z0",       "F",       "F0",        "F0g",      "F000",     "V",     "V101",
+          "V10131", "V10G3",    "N",       "N123",      "N1 34",    "N1{34",    "N1[34", "N12345",
+          "s",      "sx000000", "sa00000", "sa0000000", "sa00a000", "sa-10000", "O\n" };
   GwSlcanLine line;
 
   for (gsize i = 0; i < G_N_ELEMENTS (answers); i++)
@@ -333,6 +350,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/slcan/commands", test_commands);
+  g_test_add_func ("/slcan/octets", test_octets);
   g_test_add_func ("/slcan/answers", test_answers);
   g_test_add_func ("/slcan/frames", test_frames);
   g_test_add_func ("/slcan/timestamps", test_timestamps);
