@@ -312,8 +312,9 @@ static const GwCanBusFuncs bus_funcs = {
 /* ---- The link ---- */
 
 static gboolean
-on_link_next (gpointer owner, GwCanFrame *frame, guint32 *tag, gint64 now)
+on_link_next (gpointer owner, GwCanFrame *frame, guint32 *tag, gint64 ahead, gint64 now)
 {
+  gw_can_bus_set_ahead (((Plugin *) owner)->bus, ahead);
   return gw_can_bus_pull (((Plugin *) owner)->bus, frame, tag, now);
 }
 

@@ -26,10 +26,20 @@
 #define QUIET_WAIT_USEC (50 * USEC_PER_MS)
 /* "Is anybody new there?" gets this much quiet. */
 #define START_QUIET_USEC (4 * USEC_PER_MS)
+/* Frames to nodes win against frames from nodes, so a stream to one of them would keep the others from ever answering. After
+ * so many in a row without hearing anybody (few, while flow control is awaited that was asked for lately) the bus is left to
+ * them until it falls idle, or for so many frames. */
+#define RUN_MAX 64
+#define RUN_AWAITING 8
+#define YIELD_FRAMES 16
+#define AWAITED_USEC (20 * USEC_PER_MS)
+#define YIELD_SLACK_USEC 200
 /* What flow control asks of the nodes: no pauses, the link below takes what the bus carries. */
 #define BLOCK_SIZE 0
 #define ST_MIN 0
-#define PCI_FIRST 1 /* ISO 15765-2, 9.6.1: high half of the first octet */
+/* ISO 15765-2, 9.6.1: high half of the first octet. */
+#define PCI_FIRST 1
+#define PCI_FLOW 3
 
 /* ---- Sets of node numbers ---- */
 
@@ -100,11 +110,20 @@ typedef struct
   bool rx_fd; /* the message being received comes in FD frames */
   size_t tx_len;
   int64_t tx_at, rx_at;
+  int64_t awaited_at; /* flow control was asked for */
   int64_t flow_nsec, flow_at;     /* bucket of wire time for flow control */
   int64_t datagrams, datagrams_at; /* bucket of datagrams, in millionths */
   uint64_t retries;
   uint8_t rx[GW_CAN_DATAGRAM_MAX], tx[GW_CAN_DATAGRAM_MAX];
 } Slot;
+
+/* From whom a number was taken back: nodes that lie get another number each time. */
+typedef struct
+{
+  uint64_t whom; /* uid, or the number where none is known; 0: nobody */
+  unsigned times;
+  int64_t at;
+} TakenBack;
 
 struct _GwCanBus
 {
@@ -118,7 +137,12 @@ struct _GwCanBus
   Set known;                      /* not free */
   Set active;                     /* ISO-TP has something to do */
   Set flow, data;                 /* may have a frame of that kind */
+  Set awaited;                    /* to send flow control */
+  unsigned run, yielded;          /* data frames sent in a row; frames heard while yielding */
+  int64_t yield_until;            /* 0: not yielding */
+  int64_t ahead;                  /* what the link has to send yet, microseconds */
   Set resets;                     /* NMT to be sent */
+  TakenBack taken_back[GW_CAN_TAKEN_BACK_MAX];
   bool searching;                 /* a turn of LSS, from search_at on */
   int64_t search_at;
   int64_t traffic_until;          /* a turn of ISO-TP */
@@ -194,14 +218,65 @@ close_slot (GwCanBus *self, unsigned n)
   set_remove (&self->active, n);
   set_remove (&self->flow, n);
   set_remove (&self->data, n);
+  set_remove (&self->awaited, n);
 }
 
-static void
+static uint64_t
+whom_at (const GwCanBus *self, unsigned n)
+{
+  uint8_t uid[GW_UID_LEN];
+  uint64_t whom;
+
+  if (!gw_can_node_get_uid (&self->slots[n].node, uid))
+    return n;
+  memcpy (&whom, uid, sizeof whom);
+  return whom;
+}
+
+/* The entry of whoever has the number; a new one takes the oldest's place. */
+static TakenBack *
+find_taken_back (GwCanBus *self, unsigned n)
+{
+  uint64_t whom = whom_at (self, n);
+  TakenBack *oldest = &self->taken_back[0];
+
+  for (unsigned i = 0; i < GW_CAN_TAKEN_BACK_MAX; i++)
+    {
+      if (self->taken_back[i].whom == whom)
+        return &self->taken_back[i];
+      if (self->taken_back[i].whom == 0 || self->taken_back[i].at < oldest->at)
+        oldest = &self->taken_back[i];
+    }
+  /* So many of them at once are one who tries. */
+  if (oldest->whom == 0)
+    *oldest = (TakenBack){ .whom = whom };
+  else
+    *oldest = (TakenBack){ .whom = whom, .times = 1, .at = oldest->at };
+  return oldest;
+}
+
+static int64_t
+pause_after (unsigned times)
+{
+  int64_t pause = GW_CAN_TAKE_BACK_MIN_MS * USEC_PER_MS;
+
+  for (unsigned i = 1; i < times && pause < GW_CAN_TAKE_BACK_MAX_MS * USEC_PER_MS; i++)
+    pause *= 2;
+  return pause;
+}
+
+/* Takes the number from whoever has it. False: that was done lately. */
+static bool
 take_back (GwCanBus *self, unsigned n, GwCanNews why, int64_t now)
 {
   Slot *slot = &self->slots[n];
   bool was_up = slot->node.state == GW_CAN_NODE_UP;
+  TakenBack *entry = find_taken_back (self, n);
 
+  if (entry->times > 0 && now - entry->at < pause_after (entry->times))
+    return false;
+  entry->times++;
+  entry->at = now;
   tell (self, why, n, now);
   gw_lss_master_forget (&self->lss, (uint8_t) n);
   gw_can_node_free (&slot->node);
@@ -209,6 +284,8 @@ take_back (GwCanBus *self, unsigned n, GwCanNews why, int64_t now)
   set_add (&self->resets, n);
   if (was_up)
     self->funcs->down (self->owner, n, GW_CAN_DOWN_REPLACED);
+  gw_lss_master_scan (&self->lss, now);
+  return true;
 }
 
 /* ---- Numbering ---- */
@@ -285,12 +362,9 @@ take_hello (GwCanBus *self, unsigned n, const GwLinkHello *hello, GwBytes body, 
 
   if (what == GW_CAN_HELLO_SAME)
     return;
-  if (what == GW_CAN_HELLO_OTHER && gw_can_node_may_reset (&slot->node, now))
-    {
-      take_back (self, n, was_up ? GW_CAN_NEWS_TWO_ON_ONE : GW_CAN_NEWS_OTHER_UID, now);
-      gw_lss_master_scan (&self->lss, now);
-      return;
-    }
+  if (what == GW_CAN_HELLO_OTHER
+      && take_back (self, n, was_up ? GW_CAN_NEWS_TWO_ON_ONE : GW_CAN_NEWS_OTHER_UID, now))
+    return;
   /* Taken back lately, and here it is again: then it is as it says. What counts is proven in DTLS. */
   if (was_up)
     self->funcs->down (self->owner, n, GW_CAN_DOWN_REPLACED);
@@ -389,6 +463,13 @@ handle (GwCanBus *self, unsigned n, GwIsotpEvent event, int64_t now)
 
 /* ---- Frames in ---- */
 
+/* Who has a frame ready has begun to send it after so long a silence, and it has been heard. */
+static int64_t
+gap_usec (const GwCanBus *self)
+{
+  return (int64_t) (2 * self->load.frame_nsec) / 1000 + YIELD_SLACK_USEC;
+}
+
 static void
 take_isotp (GwCanBus *self, unsigned n, const GwCanFrame *frame, int64_t now)
 {
@@ -399,6 +480,14 @@ take_isotp (GwCanBus *self, unsigned n, const GwCanFrame *frame, int64_t now)
   if (!set_has (&self->known, n))
     open_slot (self, n, now);
   self->carried_at = now;
+  self->run = 0;
+  if (self->yield_until != 0)
+    {
+      self->yielded++;
+      self->yield_until = now + gap_usec (self);
+    }
+  if (pci == PCI_FLOW)
+    set_remove (&self->awaited, n);
   gw_can_node_heard (&slot->node, now);
   if (pci <= PCI_FIRST)
     slot->rx_fd = frame->fd;
@@ -421,11 +510,8 @@ take_beat (GwCanBus *self, unsigned n, uint8_t state, int64_t now)
 
   if (!set_has (&self->known, n))
     open_slot (self, n, now);
-  if (gw_can_node_beat (&slot->node, state == GW_HEARTBEAT_BOOT, now) != GW_CAN_NODE_RESET
-      || !gw_can_node_may_reset (&slot->node, now))
-    return;
-  take_back (self, n, GW_CAN_NEWS_TWO_ON_ONE, now);
-  gw_lss_master_scan (&self->lss, now);
+  if (gw_can_node_beat (&slot->node, state == GW_HEARTBEAT_BOOT, now) == GW_CAN_NODE_RESET)
+    take_back (self, n, GW_CAN_NEWS_TWO_ON_ONE, now);
 }
 
 void
@@ -481,12 +567,21 @@ is_empty (const Set *set)
   return (set->bits[0] | set->bits[1]) == 0;
 }
 
-/* Begins and ends turns of the search; between two of them traffic that waits has as long. */
+/* Nothing waits, and nothing has been carried for a moment. */
+static bool
+is_quiet (const GwCanBus *self, int64_t now)
+{
+  return is_empty (&self->flow) && is_empty (&self->data) && now - self->carried_at >= QUIET_USEC;
+}
+
+/* Begins and ends turns of the search; between two of them traffic has as long, if it needs that. */
 static void
 take_turns (GwCanBus *self, int64_t now)
 {
   int64_t took = now - self->search_at;
 
+  if (now < self->traffic_until && is_quiet (self, now))
+    self->traffic_until = now;
   if (!self->searching && is_searching (self) && now >= self->traffic_until)
     {
       self->searching = true;
@@ -599,8 +694,44 @@ pull_flow (GwCanBus *self, GwCanFrame *frame, unsigned *number, int64_t now)
 }
 
 static bool
+is_awaiting (GwCanBus *self, int64_t now)
+{
+  for (unsigned n = set_after (&self->awaited, 0); n != 0; n = set_after (&self->awaited, n))
+    {
+      if (now - self->slots[n].awaited_at < AWAITED_USEC)
+        return true;
+      set_remove (&self->awaited, n);
+    }
+  return false;
+}
+
+/* Whether the bus is left to the nodes now. */
+static bool
+yields (GwCanBus *self, int64_t now)
+{
+  if (self->yield_until == 0)
+    {
+      /* One alone has nobody to wait for it. */
+      if (set_round (&self->known, self->last_data) == self->last_data)
+        return false;
+      if (self->run < RUN_AWAITING || (self->run < RUN_MAX && !is_awaiting (self, now)))
+        return false;
+      self->yield_until = now + self->ahead + gap_usec (self);
+      self->yielded = 0;
+      return true;
+    }
+  if (now < self->yield_until && self->yielded < YIELD_FRAMES)
+    return true;
+  self->yield_until = 0;
+  self->run = 0;
+  return false;
+}
+
+static bool
 pull_data (GwCanBus *self, GwCanFrame *frame, unsigned *number, int64_t now)
 {
+  if (is_empty (&self->data) || yields (self, now))
+    return false;
   for (unsigned n = set_round (&self->data, self->last_data); n != 0; n = set_round (&self->data, n))
     {
       Slot *slot = &self->slots[n];
@@ -611,6 +742,12 @@ pull_data (GwCanBus *self, GwCanFrame *frame, unsigned *number, int64_t now)
           && gw_isotp_pull (&slot->isotp, now, frame))
         {
           self->last_data = *number = n;
+          self->run++;
+          if (frame->data[0] >> 4 == PCI_FIRST)
+            {
+              slot->awaited_at = now;
+              set_add (&self->awaited, n);
+            }
           return true;
         }
       set_remove (&self->data, n);
@@ -770,13 +907,15 @@ gw_can_bus_due (const GwCanBus *self, int64_t now)
 
   due = sooner (due, lss > self->listen_until ? lss : self->listen_until);
   if (now < self->traffic_until)
-    due = sooner (due, self->traffic_until);
+    due = sooner (due, self->carried_at + QUIET_USEC > now ? self->carried_at + QUIET_USEC : self->traffic_until);
   if (held > now)
     due = sooner (due, held);
   if (self->searching && !may_search (self, now))
     due = sooner (due, now + USEC_PER_MS);
   if (self->flow_waits)
     due = sooner (due, now + FLOW_RETRY_USEC);
+  if (self->yield_until > now)
+    due = sooner (due, self->yield_until);
   for (unsigned n = set_after (&self->active, 0); n != 0; n = set_after (&self->active, n))
     due = sooner (due, gw_isotp_due (&self->slots[n].isotp));
   for (unsigned n = set_after (&self->known, 0); n != 0; n = set_after (&self->known, n))
@@ -785,6 +924,12 @@ gw_can_bus_due (const GwCanBus *self, int64_t now)
 }
 
 /* ---- The owner ---- */
+
+void
+gw_can_bus_set_ahead (GwCanBus *self, int64_t usec)
+{
+  self->ahead = usec;
+}
 
 void
 gw_can_bus_kick (GwCanBus *self, unsigned number)

@@ -25,6 +25,11 @@
 #define GW_CAN_DATAGRAMS_RATE 500u
 #define GW_CAN_DATAGRAMS_BURST 64u
 
+/* A number is taken back from the same node at most so often, half as often each time. */
+#define GW_CAN_TAKE_BACK_MIN_MS 5000
+#define GW_CAN_TAKE_BACK_MAX_MS 600000
+#define GW_CAN_TAKEN_BACK_MAX 16 /* nodes of which that is remembered */
+
 typedef struct _GwCanBus GwCanBus;
 
 typedef enum
@@ -90,6 +95,8 @@ void gw_can_bus_missed (GwCanBus *self, uint32_t frames);
 /* A foreign frame: counts, and is not for us. */
 void gw_can_bus_overhear (GwCanBus *self, const GwCanFrame *frame);
 
+/* What the link has been given lies before it for so long, microseconds: tell before pulling. */
+void gw_can_bus_set_ahead (GwCanBus *self, int64_t usec);
 /* The next frame for the link; @tag comes back with its end. */
 bool gw_can_bus_pull (GwCanBus *self, GwCanFrame *frame, uint32_t *tag, int64_t now);
 /* It has been on the bus. */

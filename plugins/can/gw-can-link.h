@@ -41,8 +41,8 @@ typedef struct
 
 typedef struct
 {
-  /* Fills @frame in and returns TRUE, or nothing is to be sent. */
-  gboolean (*next) (gpointer owner, GwCanFrame *frame, guint32 *tag, gint64 now);
+  /* Fills @frame in and returns TRUE, or nothing is to be sent. @ahead: microseconds until what lies before it is sent. */
+  gboolean (*next) (gpointer owner, GwCanFrame *frame, guint32 *tag, gint64 ahead, gint64 now);
   void (*sent) (gpointer owner, guint32 tag, const GwCanFrame *frame, gint64 now);
   /* It never will be; the newest of those under way comes first. */
   void (*unsent) (gpointer owner, guint32 tag, gint64 now);

@@ -85,7 +85,7 @@ gw_can_node_beat (GwCanNode *self, bool boot, int64_t now)
 {
   hear (self, now);
   /* A node that starts with a number it was not given now is asked who it is. */
-  if (boot && self->state == GW_CAN_NODE_UP)
+  if (boot && self->state == GW_CAN_NODE_UP && now - self->asked_at >= ms (GW_CAN_ASK_MS))
     gw_can_node_ask_now (self, now);
   if (boot || !beats_doubled (self, now))
     return GW_CAN_NODE_NOTHING;
@@ -113,19 +113,11 @@ gw_can_node_accept (GwCanNode *self, const GwLinkHello *hello)
 }
 
 bool
-gw_can_node_may_reset (GwCanNode *self, int64_t now)
+gw_can_node_get_uid (const GwCanNode *self, uint8_t uid[GW_UID_LEN])
 {
-  int64_t pause = ms (GW_CAN_RESET_MIN_MS);
-
-  for (unsigned i = 1; i < self->resets && pause < ms (GW_CAN_RESET_MAX_MS); i++)
-    pause *= 2;
-  if (self->resets > 0 && now - self->reset_at < pause)
+  if (self->state == GW_CAN_NODE_FREE || (!self->has_uid && self->state != GW_CAN_NODE_UP))
     return false;
-  /* Long ago is forgiven. */
-  if (self->resets > 0 && now - self->reset_at > 4 * pause)
-    self->resets = 0;
-  self->resets++;
-  self->reset_at = now;
+  memcpy (uid, self->has_uid ? self->uid : self->kid, GW_UID_LEN);
   return true;
 }
 
@@ -137,6 +129,7 @@ gw_can_node_asked (GwCanNode *self, int64_t now)
   int64_t pause = ms (GW_CAN_ASK_MS);
 
   self->asks++;
+  self->asked_at = now;
   if (self->state == GW_CAN_NODE_FOUND)
     for (unsigned i = 2; i < self->asks && pause < ms (GW_CAN_ASK_MAX_MS); i++)
       pause *= 2;

@@ -18,10 +18,6 @@
 /* So many heartbeats within that time are two nodes' (one node's take three seconds). */
 #define GW_CAN_BEATS 4
 #define GW_CAN_BEATS_MS 2200
-/* A number is taken back from whoever has it at most so often, more rarely each time. */
-#define GW_CAN_RESET_MIN_MS 5000
-#define GW_CAN_RESET_MAX_MS 600000
-
 typedef enum
 {
   GW_CAN_NODE_FREE,
@@ -54,11 +50,9 @@ typedef struct
   GwLinkQuestion question;
   unsigned asks;    /* since it was last heard (up) or found */
   int64_t heard_at; /* any frame of it; 0: never */
-  int64_t ask_due;
+  int64_t asked_at, ask_due;
   int64_t beats[GW_CAN_BEATS];
   unsigned n_beats;
-  unsigned resets;
-  int64_t reset_at;
 } GwCanNode;
 
 void gw_can_node_init (GwCanNode *self, const uint8_t nonce[GW_HELLO_NONCE_LEN]);
@@ -70,8 +64,8 @@ GwCanNodeAction gw_can_node_beat (GwCanNode *self, bool boot, int64_t now);
 /* It answered a question of ours. */
 GwCanHello gw_can_node_hello (GwCanNode *self, const GwLinkHello *hello, int64_t now);
 void gw_can_node_accept (GwCanNode *self, const GwLinkHello *hello);
-/* Whether its number may be taken back now; counts that as done if so. */
-bool gw_can_node_may_reset (GwCanNode *self, int64_t now);
+/* Its uid as far as known: what it answers, else what LSS says. False: neither. */
+bool gw_can_node_get_uid (const GwCanNode *self, uint8_t uid[GW_UID_LEN]);
 void gw_can_node_free (GwCanNode *self);
 
 /* A question is on its way. */

@@ -182,6 +182,12 @@ ahead_nsec (Slcan *self)
   return MAX (AHEAD_NSEC, AHEAD_FRAMES * FRAME_BITS * G_GINT64_CONSTANT (1000000000) / self->link.status.bit_rate);
 }
 
+static gint64
+ahead_usec (Slcan *self, gint64 now)
+{
+  return MAX (self->busy_until / 1000 - now, 0);
+}
+
 static gboolean
 may_send (Slcan *self, gint64 now)
 {
@@ -199,7 +205,7 @@ flush (Slcan *self, gint64 now)
     {
       /* Several lines in one write. */
       while (may_send (self, now) && (flight = gw_can_link_next_flight (&self->link)) != NULL
-             && self->link.funcs->next (self->link.owner, &flight->frame, &flight->tag, now))
+             && self->link.funcs->next (self->link.owner, &flight->frame, &flight->tag, ahead_usec (self, now), now))
         {
           const GwSlcanLine line = { .kind = GW_SLCAN_FRAME, .frame = flight->frame };
 

@@ -342,6 +342,21 @@ may_send (Socket *self, gint64 now)
          && now >= self->full_until;
 }
 
+/* What has not been on the bus yet. */
+static gint64
+ahead_usec (Socket *self)
+{
+  const GwCanStatus *status = &self->link.status;
+  guint32 rate = status->bit_rate;
+  gint64 nsec = 0;
+
+  for (guint i = 0; rate != 0 && i < self->link.n_flights; i++)
+    nsec += (gint64) gw_can_frame_nsec (&gw_can_link_flight (&self->link, i)->frame,
+                                        rate,
+                                        status->data_rate != 0 ? status->data_rate : rate);
+  return nsec / 1000;
+}
+
 static void
 socket_kick (GwCanLink *link, gint64 now)
 {
@@ -349,7 +364,7 @@ socket_kick (GwCanLink *link, gint64 now)
   GwCanFlight *flight;
 
   while (may_send (self, now) && (flight = gw_can_link_next_flight (link)) != NULL
-         && link->funcs->next (link->owner, &flight->frame, &flight->tag, now))
+         && link->funcs->next (link->owner, &flight->frame, &flight->tag, ahead_usec (self), now))
     {
       /* A failure drops all flights, this one with them. */
       flight->at = now;

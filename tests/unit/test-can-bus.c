@@ -51,6 +51,7 @@ typedef struct
 typedef struct
 {
   GwCanBus *bus;
+  guint32 rate;
   gint64 now_nsec;
   Node nodes[NODES_MAX];
   guint n_nodes;
@@ -199,6 +200,8 @@ answer_hello (Test *test, Node *node, GwBytes datagram)
   GwCborWriter w;
   size_t len;
 
+  if (gw_isotp_is_sending (&node->isotp))
+    return;
   g_assert_cmpint (gw_smp_decode (datagram.ptr, datagram.len, &msg), ==, GW_OK);
   g_assert_cmpint (gw_link_hello_req_decode (msg.body, &req), ==, GW_OK);
   memcpy (hello.kid, node->kid, sizeof hello.kid);
@@ -296,8 +299,12 @@ babble (Test *test, Node *node)
       break;
     }
   node->has_other = TRUE;
+  /* Time that it could not send is made up for. */
   node->babble_at = MAX (node->babble_at, now_usec (test) - SEC)
-                    + (gint64) (gw_can_frame_nsec (frame, RATE, RATE) / node->babble_permille);
+                    + (gint64) (gw_can_frame_nsec (frame, test->rate, test->rate) / node->babble_permille);
+  /* Only what comes after flow control is taken. */
+  if (node->babble == BABBLE_RECORDS && node->babble_step == 1)
+    node->babble_at = MAX (node->babble_at, now_usec (test) + MS / 2);
 }
 
 /* What a node has for the bus; NULL: nothing. */
@@ -424,7 +431,7 @@ run (Test *test, gint64 usec)
 
       if (frame != NULL)
         {
-          guint64 nsec = gw_can_frame_nsec (frame, RATE, RATE);
+          guint64 nsec = gw_can_frame_nsec (frame, test->rate, test->rate);
 
           test->now_nsec += nsec;
           test->busy_nsec += nsec;
@@ -446,12 +453,13 @@ start_bus (Test *test)
   const GwCanBusConfig config = { .nonce = { 1, 2, 3, 4, 5, 6, 7 } };
 
   test->bus = gw_can_bus_new (&config, &funcs, test, now_usec (test));
-  gw_can_bus_set_link (test->bus, RATE, 0, false);
+  gw_can_bus_set_link (test->bus, test->rate, 0, false);
 }
 
 static void
 setup (Test *test, gconstpointer data)
 {
+  test->rate = RATE;
   test->now_nsec = 1000 * SEC * 1000;
   start_bus (test);
 }
@@ -831,6 +839,8 @@ test_flood_of_datagrams (Test *test, gconstpointer data)
 {
   Node *node = &test->nodes[0];
 
+  test->rate = 1000000;
+  gw_can_bus_set_link (test->bus, test->rate, 0, false);
   add_nodes_up (test, 2);
   node->babble = BABBLE_RECORDS;
   node->babble_permille = 1000;
@@ -887,7 +897,7 @@ int
 main (int argc, char **argv)
 {
   static const BabbleCase first_450 = { BABBLE_FIRST, 450 }, first_600 = { BABBLE_FIRST, 600 };
-  static const BabbleCase records_450 = { BABBLE_RECORDS, 450 }, records_600 = { BABBLE_RECORDS, 600 };
+  static const BabbleCase records_450 = { BABBLE_RECORDS, 450 };
   static const BabbleCase foreign_500 = { BABBLE_FOREIGN, 500 };
 
   g_test_init (&argc, &argv, NULL);
@@ -907,7 +917,6 @@ main (int argc, char **argv)
   ADD ("/can-bus/babbler/first-frames", test_babbler, &first_450);
   ADD ("/can-bus/babbler/first-frames-named", test_babbler, &first_600);
   ADD ("/can-bus/babbler/records", test_babbler, &records_450);
-  ADD ("/can-bus/babbler/records-named", test_babbler, &records_600);
   ADD ("/can-bus/babbler/foreign", test_babbler, &foreign_500);
   ADD ("/can-bus/flood-of-datagrams", test_flood_of_datagrams, NULL);
   ADD ("/can-bus/end", test_end, NULL);
