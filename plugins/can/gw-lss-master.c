@@ -716,7 +716,8 @@ end_hold (GwLssMaster *self, GwLssHold *held, int64_t now)
       self->nodes[n].has_uid = false;
       if (self->fails < FAILS_TELL)
         self->fails++;
-      tell (self, GW_LSS_TROUBLE_NOT_TAKEN, held->uid, now);
+      if (self->background == 0) /* else it is most likely none at all, and was told of */
+        tell (self, GW_LSS_TROUBLE_NOT_TAKEN, held->uid, now);
       break;
     case GW_LSS_HOLD_DOUBT:
       gw_lss_holds_end (&self->holds, held);

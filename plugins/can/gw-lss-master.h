@@ -51,7 +51,7 @@
 
 typedef enum
 {
-  GW_LSS_TROUBLE_NOT_TAKEN,      /* took a number, and no heartbeat came */
+  GW_LSS_TROUBLE_NOT_TAKEN,      /* took a number, and no heartbeat came; not told beside a LIAR */
   GW_LSS_TROUBLE_REFUSED,        /* is found, but takes no number */
   GW_LSS_TROUBLE_TWICE,          /* asks for a number while its number's heartbeats go on */
   GW_LSS_TROUBLE_UNSTABLE,       /* somebody answers, but differently each time; uid is zero, as below */

@@ -77,6 +77,15 @@ class Peer:
         self.process.stdout.close()
 
 
+class AnswersAll(lss.Slave):
+    """Says yes to whatever is asked, and takes no number."""
+
+    def take(self, can_id, data, now):
+        if can_id != lss.MASTER_ID or data[0] == lss.SWITCH_GLOBAL:
+            return []
+        return [(lss.SLAVE_ID, bytes([lss.IDENTIFIED if data[0] == lss.FASTSCAN else data[0]]).ljust(8, b"\0"))]
+
+
 class Case(unittest.TestCase):
     def start(self, *mode):
         peer = Peer(*mode)
@@ -186,6 +195,19 @@ class Lss(Case):
         self.assertGreater(len(scans), 8 * 66)
         self.assertLessEqual({row["canopen.lss.fastscan.id"] for row in scans if row["canopen.lss.fastscan.sub"] == "0x01"},
                              {f"0x{PRODUCT:08x}"})
+
+    def test_liar(self):
+        """beside one that answers everything the others are numbered all the same, and it is told of"""
+        ours = [lss.Slave((VENDOR, PRODUCT, number << 20, number)) for number in range(1, 4)]
+        peer = self.start("master", VENDOR)
+        deadline = time.monotonic() + 90
+        lss.serve(peer, [AnswersAll((0, 0, 0, 0)), *ours],
+                  lambda: time.monotonic() > deadline or all(slave.number != 0xFF for slave in ours))
+        wanted = [["numbered", str(slave.number), f"{slave.identity[2] << 32 | slave.identity[3]:016x}"] for slave in ours]
+        said = []
+        while not all(line in said for line in wanted):
+            said.append(peer.said.get(timeout=10))
+        self.assertEqual([line for line in said if line[0] == "trouble"], [["trouble", "4", "0" * 16]])
 
 
 if __name__ == "__main__":
