@@ -15,7 +15,7 @@ typedef struct
   gboolean slots, can_unpaced, rs485;
   int can_rate, can_data_rate, can_endpoints, can_vendor;
   int rs485_endpoints, speed;
-  char *can;
+  char *can, *can_log;
   char *folder, *control, *seed, *sram, *keys, *ctl, *rate;
   char *manufacturer, *model, *firmware;
   double noise, temperature, years;
@@ -26,6 +26,7 @@ static void
 arguments_clear (Arguments *a)
 {
   g_free (a->can);
+  g_free (a->can_log);
   g_free (a->folder);
   g_free (a->control);
   g_free (a->seed);
@@ -79,6 +80,8 @@ parse_arguments (int *argc, char ***argv, Arguments *a, GError **error)
     { "can-endpoints", 0, 0, G_OPTION_ARG_INT, &a->can_endpoints,
       "Only the first N endpoints on it, the others on lines of their own", "N" },
     { "can-vendor", 0, 0, G_OPTION_ARG_INT, &a->can_vendor, "Vendor in the nodes' identity (0)", "N" },
+    { "can-log", 0, 0, G_OPTION_ARG_FILENAME, &a->can_log, "Write every frame to FILE, as candump -L does",
+      "FILE" },
     { "can-unpaced", 0, 0, G_OPTION_ARG_NONE, &a->can_unpaced, "Frames on the simulated bus take no time",
       NULL },
     { "rs485", 0, 0, G_OPTION_ARG_NONE, &a->rs485,
@@ -221,6 +224,7 @@ main (int argc, char **argv)
       .n_endpoints = a.can_endpoints < 0 ? G_MAXUINT : (guint)a.can_endpoints,
       .vendor = a.can_vendor,
       .unpaced = a.can_unpaced,
+      .log = a.can_log,
     },
     .rs485 = {
       .n_endpoints = !a.rs485 ? 0 : a.rs485_endpoints < 0 ? G_MAXUINT : (guint)a.rs485_endpoints,

@@ -2,6 +2,8 @@
 
 #include "gw-sim-can-bus.h"
 
+#include <errno.h>
+
 void
 gw_sim_can_bus_init (GwSimCanBus *self, const GwSimCanBusClass *class, guint32 bit_rate, guint32 data_rate)
 {
@@ -18,6 +20,7 @@ gw_sim_can_bus_clear (GwSimCanBus *self)
     if (self->units->pdata[i])
       ((GwSimCanUnit *)self->units->pdata[i])->bus = NULL;
   g_clear_pointer (&self->units, g_ptr_array_unref);
+  g_clear_pointer (&self->log, fclose);
 }
 
 void
@@ -36,6 +39,38 @@ gw_sim_can_bus_status (const GwSimCanBus *self)
   if (self->class->add_status)
     self->class->add_status (self, status);
   return status;
+}
+
+/* ---- The log ---- */
+
+gboolean
+gw_sim_can_bus_open_log (GwSimCanBus *self, const char *path, GError **error)
+{
+  int errsv;
+
+  self->log = fopen (path, "we");
+  if (self->log)
+    return TRUE;
+  errsv = errno;
+  g_set_error (error, G_IO_ERROR, g_io_error_from_errno (errsv), "Cannot write %s: %s", path,
+               g_strerror (errsv));
+  return FALSE;
+}
+
+static void
+log_frame (GwSimCanBus *self, const GwCanFrame *frame)
+{
+  gint64 usec = self->class->now (self) / 1000;
+
+  fprintf (self->log, "(%" G_GINT64_FORMAT ".%06d) can0 %0*X#", usec / G_USEC_PER_SEC,
+           (int)(usec % G_USEC_PER_SEC), frame->extended ? 8 : 3, frame->id);
+  if (frame->fd)
+    fprintf (self->log, "#%X", frame->brs ? 1 : 0);
+  if (frame->remote)
+    fputc ('R', self->log);
+  for (guint i = 0; i < frame->len && !frame->remote; i++)
+    fprintf (self->log, "%02X", frame->data[i]);
+  fputc ('\n', self->log);
 }
 
 /* ---- For classes ---- */
@@ -80,6 +115,8 @@ gw_sim_can_bus_deliver (GwSimCanBus *self, const GwCanFrame *frame, gint64 now)
   guint n = self->units->len; /* who comes meanwhile has not heard it */
 
   self->frames++;
+  if (self->log)
+    log_frame (self, frame);
   for (guint i = 0; i < n; i++)
     {
       GwSimCanUnit *unit = self->units->pdata[i];

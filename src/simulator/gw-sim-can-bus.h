@@ -10,6 +10,7 @@
 
 #include <gio/gio.h>
 #include <jansson.h>
+#include <stdio.h>
 
 #include "gw-can.h"
 #include "gw-loop.h"
@@ -90,6 +91,7 @@ struct GwSimCanBus
   guint busy;       /* so many are */
   guint32 bit_rate, data_rate; /* data_rate 0: classic frames only */
   guint64 frames;
+  FILE *log; /* NULL: none */
 };
 
 void
@@ -97,6 +99,8 @@ gw_sim_can_bus_init (GwSimCanBus *self, const GwSimCanBusClass *class, guint32 b
 void gw_sim_can_bus_clear (GwSimCanBus *self);
 void gw_sim_can_bus_free (GwSimCanBus *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (GwSimCanBus, gw_sim_can_bus_free)
+/* Writes every frame into a new file, in the format of candump -L and its times those of the bus. */
+gboolean gw_sim_can_bus_open_log (GwSimCanBus *self, const char *path, GError **error);
 /* {"bit_rate", "data_rate", "frames", ..}; the caller's. */
 json_t *gw_sim_can_bus_status (const GwSimCanBus *self);
 

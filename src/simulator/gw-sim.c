@@ -350,7 +350,9 @@ gw_sim_new (GwLoop *loop, const GwSimOptions *options, GError **error)
                    g_strerror (errsv));
       return NULL;
     }
-  if (options->can.what && !make_can (self, options, error))
+  if (options->can.what
+      && (!make_can (self, options, error)
+          || (options->can.log && !gw_sim_can_bus_open_log (self->can, options->can.log, error))))
     return NULL;
   if (options->rs485.n_endpoints > 0 && !make_pair (self, options, error))
     return NULL;

@@ -31,6 +31,7 @@ typedef struct
     guint n_endpoints; /* the first ones; G_MAXUINT: all, later ones too */
     guint vendor;      /* of the nodes' identity objects */
     gboolean unpaced;  /* frames take no time */
+    const char *log;   /* file for every frame; NULL: none */
   } can;
   struct
   {
