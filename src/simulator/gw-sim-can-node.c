@@ -18,6 +18,7 @@
 
 #define CONTROLS_MAX 4      /* waiting for mailbox 0; more are dropped, as any small firmware would */
 #define DATAGRAMS_MAX 8     /* waiting: a DTLS flight */
+#define FLOOD_OCTET 23      /* a DTLS record of data */
 #define HIGH_ID 0x010       /* below NMT's answers and LSS, above nothing of ours but NMT */
 #define WAIT_USEC 200000    /* between two "wait" */
 #define HANGING_USEC 100000 /* until it is seen whether it hangs no more */
@@ -55,6 +56,7 @@ typedef struct
   GwSimCanBabble babble;
   double babble_share;
   gint64 babble_next; /* nanoseconds */
+  guint flood;        /* octets */
   int stall;          /* frames left; negative: does not */
   gboolean waits, lies;
   gint64 wait_next; /* microseconds */
@@ -117,6 +119,23 @@ begin_datagram (Node *self, gint64 now)
     gw_isotp_send (&self->isotp, (GwBytes){ datagram->octets, datagram->len }, now);
 }
 
+/* They look like DTLS, so that they go all the way. */
+static void
+add_flood (Node *self)
+{
+  Datagram *datagram = &self->datagrams[(self->datagram_at + self->n_datagrams) % DATAGRAMS_MAX];
+
+  if (self->flood == 0 || self->n_datagrams > 1)
+    return;
+  datagram->len = self->flood;
+  datagram->octets[0] = FLOOD_OCTET;
+  for (guint i = 1; i < self->flood; i++)
+    datagram->octets[i] = g_rand_int (self->port.rand);
+  self->n_datagrams++;
+  self->port.frames_out++;
+  self->port.octets_out += self->flood;
+}
+
 static void
 pump_isotp (Node *self, gint64 now, gint64 after)
 {
@@ -124,6 +143,7 @@ pump_isotp (Node *self, gint64 now, gint64 after)
 
   if (!is_numbered (self) || !self->unit.bus || self->stall == 0 || self->unit.mailboxes[ISOTP].full)
     return;
+  add_flood (self);
   begin_datagram (self, now);
   if (gw_isotp_pull (&self->isotp, now, &frame) && !gw_sim_can_unit_put (&self->unit, ISOTP, &frame, after))
     gw_isotp_unpull (&self->isotp);
@@ -540,6 +560,14 @@ gw_sim_can_node_unit (GwSimPort *port)
   return self ? &self->unit : NULL;
 }
 
+guint8
+gw_sim_can_node_number (GwSimPort *port)
+{
+  Node *self = get_node (port);
+
+  return self && is_numbered (self) ? self->slave.node_id : 0;
+}
+
 gboolean
 gw_sim_can_babble_parse (const char *text, GwSimCanBabble *babble)
 {
@@ -577,6 +605,18 @@ gw_sim_can_node_set_stall (GwSimPort *port, int frames)
   if (!self)
     return FALSE;
   self->stall = frames;
+  pump (self, bus_usec (self), 0);
+  return TRUE;
+}
+
+gboolean
+gw_sim_can_node_set_flood (GwSimPort *port, guint octets)
+{
+  Node *self = get_node (port);
+
+  if (!self || octets > GW_SIM_PORT_DATAGRAM_MAX)
+    return FALSE;
+  self->flood = octets;
   pump (self, bus_usec (self), 0);
   return TRUE;
 }

@@ -14,6 +14,9 @@ gw_sim_can_node_new (GwLoop *loop, GwSimCanBus *bus, guint32 vendor, const char 
 /* The rest: NULL or FALSE where `port` is not such a node. */
 GwSimCanUnit *gw_sim_can_node_unit (GwSimPort *port);
 
+/* 0: none yet. */
+guint8 gw_sim_can_node_number (GwSimPort *port);
+
 typedef enum
 {
   GW_SIM_CAN_BABBLE_OFF,
@@ -30,6 +33,8 @@ gboolean gw_sim_can_node_set_babble (GwSimPort *port, GwSimCanBabble babble, dou
 /* Falls silent in ISO-TP after so many more frames of its own, flow control included, and hears nothing
  * there; heartbeats go on. Negative ends it. */
 gboolean gw_sim_can_node_set_stall (GwSimPort *port, int frames);
+/* Sends datagrams of so many octets, of which nobody can make anything, one after the other; 0 ends it. */
+gboolean gw_sim_can_node_set_flood (GwSimPort *port, guint octets);
 /* Answers the first frame of a message with "wait" for ever. */
 gboolean gw_sim_can_node_set_waiting (GwSimPort *port, gboolean waits);
 /* Answers whatever an LSS master says. */

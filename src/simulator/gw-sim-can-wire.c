@@ -33,6 +33,7 @@ typedef struct
   gint64 end;  /* .. until then */
   GwCanFrame frame;
   Outcome outcome;
+  guint64 full_frames, full_nsec; /* of data, as long as they can be: what a long ISO-TP message is made of */
   guint64 busy_nsec, bits, destroyed, unacknowledged, merged, clashes;
 } Wire;
 
@@ -207,17 +208,27 @@ judge (Wire *self)
 }
 
 static void
+count_bits (Wire *self, const GwCanFrame *frame, gint64 length)
+{
+  GwCanBits bits = gw_can_frame_bits (frame);
+
+  self->bits += bits.nominal + bits.data;
+  if (frame->len != (self->bus.data_rate > 0 ? GW_CAN_LEN_MAX : GW_CAN_LEN_CLASSIC) || !frame->extended)
+    return;
+  self->full_frames++;
+  self->full_nsec += length;
+}
+
+static void
 begin_frame (Wire *self, gint64 t)
 {
   const GwCanFrame *best = arbitrate (self, t);
-  GwCanBits bits;
   gint64 length;
 
   if (!best)
     return;
   self->outcome = resolve (self, best) ? judge (self) : DESTROYED;
   self->frame = *best;
-  bits = gw_can_frame_bits (best);
   length = gw_can_frame_nsec (best, self->bus.bit_rate, MAX (self->bus.data_rate, 1));
   /* Errors always take their time: what nobody acknowledges is sent again for ever. */
   if (self->outcome == GOOD && self->unpaced)
@@ -227,7 +238,7 @@ begin_frame (Wire *self, gint64 t)
   else if (self->outcome == NOT_ACKNOWLEDGED)
     length += bit_nsec (self, ERROR_FRAME_BITS);
   else
-    self->bits += bits.nominal + bits.data;
+    count_bits (self, best, length);
   self->busy = true;
   self->end = t + length;
   self->busy_nsec += length;
@@ -374,8 +385,9 @@ wire_add_status (const GwSimCanBus *bus, json_t *status)
 {
   const Wire *self = (const Wire *)bus;
   json_t *more
-      = json_pack ("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:f}", "bits", (json_int_t)self->bits, "busy_ns",
-                   (json_int_t)self->busy_nsec, "time_ns", (json_int_t)self->time, "destroyed",
+      = json_pack ("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:f}", "bits", (json_int_t)self->bits,
+                   "full_frames", (json_int_t)self->full_frames, "full_ns", (json_int_t)self->full_nsec,
+                   "busy_ns", (json_int_t)self->busy_nsec, "time_ns", (json_int_t)self->time, "destroyed",
                    (json_int_t)self->destroyed, "unacknowledged", (json_int_t)self->unacknowledged, "merged",
                    (json_int_t)self->merged, "clashes", (json_int_t)self->clashes, "paced", !self->unpaced,
                    "error_share", self->error_share);

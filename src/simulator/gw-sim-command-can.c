@@ -21,7 +21,11 @@ static gboolean
 say_status (GwSimCall *call)
 {
   json_t *status = gw_sim_can_bus_status (call->sim->can);
+  guint numbered = 0;
 
+  for (guint i = 0; i < call->sim->ports->len; i++)
+    numbered += gw_sim_can_node_number (call->sim->ports->pdata[i]) != 0;
+  json_object_set_new (status, "numbered", json_integer (numbered));
   if (call->sim->adapter)
     json_object_set_new (status, "adapter", gw_sim_can_adapter_status (call->sim->adapter));
   json_object_set_new (call->answer, "can", status);
@@ -88,6 +92,17 @@ gw_sim_command_babble (GwSimCall *call, GwSimPort *port, GwSimEndpoint *endpoint
   if (call->n_args > 2 && !gw_sim_call_number (call->args[2], BABBLE_SHARE_MIN, 1, &share, error))
     return FALSE;
   return gw_sim_can_node_set_babble (port, babble, share) ? TRUE : refuse_port (port, error);
+}
+
+gboolean
+gw_sim_command_flood (GwSimCall *call, GwSimPort *port, GwSimEndpoint *endpoint, GError **error)
+{
+  double octets = 0;
+
+  if (!g_str_equal (call->args[1], "off")
+      && !gw_sim_call_number (call->args[1], 1, GW_SIM_PORT_DATAGRAM_MAX, &octets, error))
+    return FALSE;
+  return gw_sim_can_node_set_flood (port, octets) ? TRUE : refuse_port (port, error);
 }
 
 gboolean

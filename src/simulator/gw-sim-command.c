@@ -440,6 +440,8 @@ static const Command commands[] = {
   { "babble", "PORT|all isotp|heartbeat|high|noise|frames|off [SHARE]",
     "valid CAN frames at a share of the bus (0.5); RS-485: noise, or frames unasked", 2,
     gw_sim_command_babble, NULL },
+  { "flood", "PORT|all OCTETS|off", "datagrams of random octets over ISO-TP, one after the other", 2,
+    gw_sim_command_flood, NULL },
   { "stall", "PORT|all FRAMES|wait|off", "fall silent in ISO-TP after so many frames, or put off for ever", 2,
     gw_sim_command_stall, NULL },
   { "liar", "PORT|all on|off", "answer whatever a master says", 2, gw_sim_command_liar, NULL },

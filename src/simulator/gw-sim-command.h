@@ -38,6 +38,7 @@ gboolean gw_sim_command_late (GwSimCall *call, GwSimPort *port, GwSimEndpoint *e
 /* gw-sim-command-can.c */
 gboolean gw_sim_command_can (GwSimCall *call, GError **error);
 gboolean gw_sim_command_babble (GwSimCall *call, GwSimPort *port, GwSimEndpoint *endpoint, GError **error);
+gboolean gw_sim_command_flood (GwSimCall *call, GwSimPort *port, GwSimEndpoint *endpoint, GError **error);
 gboolean gw_sim_command_stall (GwSimCall *call, GwSimPort *port, GwSimEndpoint *endpoint, GError **error);
 gboolean gw_sim_command_liar (GwSimCall *call, GwSimPort *port, GwSimEndpoint *endpoint, GError **error);
 gboolean gw_sim_command_number (GwSimCall *call, GwSimPort *port, GwSimEndpoint *endpoint, GError **error);

@@ -15,6 +15,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(
 
 import scale  # noqa: E402
 import yardstick  # noqa: E402
+import canbus  # noqa: E402
 from lab import Lab  # noqa: E402
 from supervisor import Timeout, wait  # noqa: E402
 
@@ -230,7 +231,8 @@ def main():
     parser.add_argument("--build", default="build", help=argparse.SUPPRESS)
     args = parser.parse_args()
     benches = {"poweron": poweron, "onboard": onboard, "delivery": delivery, "latency": latency,
-               "scale": lambda args: scale.scale(args, pause, (broker_restart, agent_restart))}
+               "scale": lambda args: scale.scale(args, pause, (broker_restart, agent_restart)),
+               "can": lambda args: canbus.can(args, pause, cpu_seconds)}
     alone = {"yardstick": yardsticks}
     for path in sorted(glob.glob(os.path.join(args.build, "tests", "bench", "bench-*"))):
         if os.access(path, os.X_OK) and os.path.isfile(path):
