@@ -5,8 +5,9 @@
  *
  * As long as nobody throws anything in, what is delivered is what was sent, in order, and nothing else. First
  * frames do not get lost here: a message that begins unheard while the one before is unfinished can be taken
- * for its rest, which ISO-TP cannot tell. Whatever comes in: no state out of its bounds, time-outs that lead
- * out of every state, a codec that agrees with itself. */
+ * for its rest, which ISO-TP cannot tell. As long as nothing is lost, reset, put off or late either, all
+ * arrives. Whatever comes in: no state out of its bounds, time-outs that lead out of every state, a codec
+ * that agrees with itself. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,10 +16,12 @@
 #define RX_SIZE 600
 #define TX_SIZE 700 /* more than fits, at times */
 #define QUEUED 16   /* more than any window */
-#define SENT_MAX 8  /* messages under way that may still be delivered */
 #define SECOND 1000000
 
 int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size);
+
+static bool honest; /* so far nobody has thrown anything in */
+static bool clean;  /* nor has anything been lost, reset, put off or late */
 
 typedef struct
 {
@@ -91,16 +94,49 @@ check_state (End *self)
     abort (); /* nothing would lead out of it */
 }
 
+/* Without a fault from outside only two things can go wrong: a message is too long for the other, or nobody
+ * moved on. */
 static void
-on_event (End *self, const End *from, GwIsotpEvent event, bool honest)
+check_failure (GwIsotpResult result)
+{
+  switch (result)
+    {
+    case GW_ISOTP_N_TIMEOUT_A:
+    case GW_ISOTP_N_TIMEOUT_BS:
+    case GW_ISOTP_N_TIMEOUT_CR:
+      clean = false;
+      return;
+    case GW_ISOTP_N_BUFFER_OVFLW:
+      return;
+    case GW_ISOTP_N_OK:
+      abort ();
+    default:
+      if (clean)
+        abort ();
+    }
+}
+
+static void
+on_event (End *self, const End *from, GwIsotpEvent event)
 {
   if (event == GW_ISOTP_RECEIVED && honest)
     check_message (self, from);
   if ((event == GW_ISOTP_SENT || event == GW_ISOTP_SEND_FAILED) && gw_isotp_is_sending (&self->isotp))
     abort ();
-  if (event == GW_ISOTP_RECEIVE_FAILED && gw_isotp_receive_failure (&self->isotp) == GW_ISOTP_N_OK)
-    abort ();
+  if (event == GW_ISOTP_SEND_FAILED)
+    check_failure (gw_isotp_send_failure (&self->isotp));
+  if (event == GW_ISOTP_RECEIVE_FAILED)
+    check_failure (gw_isotp_receive_failure (&self->isotp));
   check_state (self);
+}
+
+static void
+check_all_came (const End *self, const End *other)
+{
+  if (clean
+      && (self->isotp.counters.messages_out != other->isotp.counters.messages_in
+          || self->isotp.counters.ignored > 0))
+    abort ();
 }
 
 /* What decodes must encode to a frame that decodes the same. */
@@ -151,7 +187,7 @@ pull (End *self, int64_t now)
 /* The oldest frame goes out: the sender hears of it before or after the receiver, or the receiver never does.
  */
 static void
-carry (End *self, End *other, uint8_t how, int64_t now, bool honest)
+carry (End *self, End *other, uint8_t how, int64_t now)
 {
   GwCanFrame frame = self->queue[0];
   bool lost = how & 1 && (frame.data[0] & 0xF0) != GW_ISOTP_FIRST << 4;
@@ -160,11 +196,12 @@ carry (End *self, End *other, uint8_t how, int64_t now, bool honest)
     return;
   memmove (self->queue, self->queue + 1, --self->queued * sizeof frame);
   if (how & 2)
-    on_event (self, other, gw_isotp_confirm (&self->isotp, now), honest);
+    on_event (self, other, gw_isotp_confirm (&self->isotp, now));
+  clean = clean && !lost;
   if (!lost)
-    on_event (other, self, gw_isotp_take (&other->isotp, &frame, now), honest);
+    on_event (other, self, gw_isotp_take (&other->isotp, &frame, now));
   if (!(how & 2))
-    on_event (self, other, gw_isotp_confirm (&self->isotp, now), honest);
+    on_event (self, other, gw_isotp_confirm (&self->isotp, now));
 }
 
 static void
@@ -189,19 +226,19 @@ throw_in (End *self, const End *other, Input *in, int64_t now)
   for (size_t i = 0; i < frame.len && i < sizeof frame.data; i++)
     frame.data[i] = next (in);
   check_codec (&frame);
-  on_event (self, other, gw_isotp_take (&self->isotp, &frame, now), false);
+  on_event (self, other, gw_isotp_take (&self->isotp, &frame, now));
 }
 
 /* One event a call, and after the last nothing is due any more. */
 static void
-tick (End *self, const End *other, int64_t now, bool honest)
+tick (End *self, const End *other, int64_t now)
 {
   GwIsotpEvent event;
   int events = 0;
 
   while ((event = gw_isotp_tick (&self->isotp, now)) != GW_ISOTP_NOTHING)
     {
-      on_event (self, other, event, honest);
+      on_event (self, other, event);
       if (++events > 2)
         abort ();
     }
@@ -232,14 +269,14 @@ configure (End *self, Input *in, uint32_t tx_id, uint32_t rx_id)
 
 /* Left alone, every state comes to its end. */
 static void
-run_out (End *self, const End *other, int64_t now, bool honest)
+run_out (End *self, const End *other, int64_t now)
 {
   for (int i = 0; gw_isotp_due (&self->isotp) != INT64_MAX; i++)
     {
       if (i > 16)
         abort ();
       now = gw_isotp_due (&self->isotp) > now ? gw_isotp_due (&self->isotp) : now;
-      tick (self, other, now, honest);
+      tick (self, other, now);
     }
   if (gw_isotp_is_sending (&self->isotp) || gw_isotp_is_receiving (&self->isotp))
     abort ();
@@ -250,9 +287,9 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
 {
   Input in = { data, size };
   static End ends[2];
-  bool honest = true;
   int64_t now = 0;
 
+  honest = clean = true;
   configure (&ends[0], &in, 0x18DA01F1, 0x18DAF101);
   configure (&ends[1], &in, 0x18DAF101, 0x18DA01F1);
   while (in.left > 0)
@@ -269,10 +306,10 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
           pull (self, now);
           break;
         case 2:
-          carry (self, other, op >> 5 & 2, now, honest);
+          carry (self, other, op >> 5 & 2, now);
           break;
         case 3:
-          carry (self, other, op >> 5, now, honest);
+          carry (self, other, op >> 5, now);
           break;
         case 4:
           unpull (self);
@@ -284,36 +321,40 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
           now += next (&in) * SECOND / 64;
           break;
         case 7:
-          tick (self, other, now, honest);
+          tick (self, other, now);
           break;
         case 8:
+          clean = false;
           gw_isotp_hold (&self->isotp, op & 0x20, now);
           break;
         case 9:
+          clean = false;
           gw_isotp_reset (&self->isotp);
           self->queued = 0;
           break;
         case 10:
+          honest = clean = false;
           throw_in (self, other, &in, now);
-          honest = false;
           break;
         case 11: /* a confirmation that nothing belongs to */
           if (self->queued == 0)
-            on_event (self, other, gw_isotp_confirm (&self->isotp, now), honest);
+            on_event (self, other, gw_isotp_confirm (&self->isotp, now));
           break;
         default: /* a busy stretch, for getting far in few octets */
           for (int i = 0; i < 8; i++)
             {
               pull (self, now);
-              carry (self, other, 2, now, honest);
+              carry (self, other, 2, now);
               pull (other, now);
-              carry (other, self, 2, now, honest);
+              carry (other, self, 2, now);
             }
         }
       check_state (self);
       check_state (other);
+      check_all_came (self, other);
+      check_all_came (other, self);
     }
   for (int i = 0; i < 2; i++)
-    run_out (&ends[i], &ends[!i], now, honest);
+    run_out (&ends[i], &ends[!i], now);
   return 0;
 }
