@@ -124,7 +124,8 @@ begin_search (GwLssMaster *self, int64_t now)
       rest (self, self->foreign_until);
       return;
     }
-  if (gw_lss_holds_count (&self->holds, GW_LSS_HOLD_PENDING) >= PENDING_MAX)
+  /* where one has not kept its word, the next has to first */
+  if (gw_lss_holds_count (&self->holds, GW_LSS_HOLD_PENDING) >= (self->fails == 0 ? PENDING_MAX : 1))
     {
       rest (self, now + PENDING_WAIT_USEC);
       return;
@@ -705,6 +706,20 @@ gw_lss_master_unpull (GwLssMaster *self)
 /* ---- Time ---- */
 
 static void
+tell_not_taken (GwLssMaster *self, uint64_t uid, int64_t now)
+{
+  if (self->background > 0)
+    return; /* it is most likely none at all, and was told of */
+  if (self->fails >= FAILS_TELL)
+    {
+      tell (self, GW_LSS_TROUBLE_UNSTABLE, 0, now);
+      return;
+    }
+  self->fails++;
+  tell (self, GW_LSS_TROUBLE_NOT_TAKEN, uid, now);
+}
+
+static void
 end_hold (GwLssMaster *self, GwLssHold *held, int64_t now)
 {
   unsigned n = held->node_id;
@@ -714,10 +729,7 @@ end_hold (GwLssMaster *self, GwLssHold *held, int64_t now)
     case GW_LSS_HOLD_PENDING:
       gw_lss_holds_add (&self->holds, held->uid, GW_LSS_HOLD_OFF, 0, now + GW_LSS_HOLD_USEC);
       self->nodes[n].has_uid = false;
-      if (self->fails < FAILS_TELL)
-        self->fails++;
-      if (self->background == 0) /* else it is most likely none at all, and was told of */
-        tell (self, GW_LSS_TROUBLE_NOT_TAKEN, held->uid, now);
+      tell_not_taken (self, held->uid, now);
       break;
     case GW_LSS_HOLD_DOUBT:
       gw_lss_holds_end (&self->holds, held);

@@ -25,7 +25,7 @@
 /* Idle: somebody new is asked for this often. */
 #define GW_LSS_PERIOD_USEC INT64_C (500000)
 /* .. and this often while only nodes answer that are held off. */
-#define GW_LSS_PERIOD_HELD_USEC INT64_C (1500000)
+#define GW_LSS_PERIOD_HELD_USEC INT64_C (2000000)
 /* After searches that led to nothing: this, then 2, 4 .. times as much, at least so many times what the search took. */
 #define GW_LSS_FAILED_USEC INT64_C (500000)
 #define GW_LSS_FAILED_MAX_USEC INT64_C (8000000)
