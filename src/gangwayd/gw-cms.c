@@ -17,6 +17,7 @@
 #include <gnutls/x509.h>
 
 #include "gw-cms-codec.h"
+#include "gw-file.h"
 
 #define ANCHOR_FILES_MAX 64
 #define ANCHOR_FILE_MAX (1u << 20)
@@ -75,12 +76,12 @@ load_anchor_file (GwCms *self, const char *path, GError **error)
   unsigned int n = 0;
   gsize length;
 
-  if (!g_file_get_contents (path, &pem, &length, &local))
+  if (!gw_file_read (path, ANCHOR_FILE_MAX, &pem, &length, &local))
     {
       g_set_error (error, GW_ERROR, GW_ERROR_STORAGE, "cannot read a trust anchor: %s", local->message);
       return FALSE;
     }
-  datum = (gnutls_datum_t){ (unsigned char *)pem, (unsigned int)MIN (length, ANCHOR_FILE_MAX) };
+  datum = (gnutls_datum_t){ (unsigned char *)pem, (unsigned int)length };
   if (gnutls_x509_crt_list_import2 (&list, &n, &datum, GNUTLS_X509_FMT_PEM, 0) < 0)
     {
       REFUSE (error, "%s holds no certificate; mend or remove it", path);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "gw-ca-token.h"
+#include "gw-file.h"
 #include "gw-keyfile-codec.h"
 #include "gw-policy.h"
 
@@ -200,7 +201,7 @@ gw_config_load (const char *path, GError **error)
   g_autoptr (GError) local = NULL;
   gsize length;
 
-  if (g_file_get_contents (path ? path : GW_CONFIG_PATH_DEFAULT, &text, &length, &local))
+  if (gw_file_read (path ? path : GW_CONFIG_PATH_DEFAULT, GW_KEYFILE_SIZE_MAX, &text, &length, &local))
     return gw_config_parse (path ? path : GW_CONFIG_PATH_DEFAULT, text, length, error);
   if (!path && g_error_matches (local, G_FILE_ERROR, G_FILE_ERROR_NOENT))
     return gw_config_new_defaults ();

@@ -19,10 +19,8 @@ hand_out (GwLineReader *self, const char *line, gsize length)
   self->number++;
   if (length > 0 && line[length - 1] == '\r')
     length--;
-  if (self->too_long || length > GW_LINE_MAX)
-    self->func (NULL, 0, self->number, self->data);
-  else
-    self->func (line, length, self->number, self->data);
+  if (!self->too_long)
+    self->func (length <= GW_LINE_MAX ? line : NULL, length <= GW_LINE_MAX ? length : 0, self->number, self->data);
   self->have = 0;
   self->too_long = FALSE;
 }
@@ -32,6 +30,9 @@ keep (GwLineReader *self, const char *octets, gsize length)
 {
   if (length > sizeof self->buffer - self->have)
     {
+      /* Told at once: its end may be gigabytes away. */
+      if (!self->too_long)
+        self->func (NULL, 0, self->number + 1, self->data);
       self->too_long = TRUE;
       length = sizeof self->buffer - self->have;
     }

@@ -5,7 +5,8 @@
 
 /*
  * Lines out of a stream of octets that comes in pieces of any size. LF or CRLF ends a line; the last one may lack it.
- * Memory is bounded: a longer line is reported as such, without its content, and skipped.
+ * Memory is bounded: a longer line is reported as such, without its content, as soon as
+ * that is seen, and skipped.
  */
 #define GW_LINE_MAX 512u /* octets of a line without its end; a manifest's longest is 223 */
 

@@ -14,6 +14,7 @@
 #include <gnutls/gnutls.h>
 #include <gnutls/x509.h>
 
+#include "gw-file.h"
 #include "gw-keyfile-codec.h"
 
 #define MQTTS_PORT 8883
@@ -437,12 +438,12 @@ check_trust_anchors (GwPolicy *self)
 
   if (!self->trust_anchors)
     return;
-  if (!g_file_get_contents (self->trust_anchors, &pem, &length, &error))
+  if (!gw_file_read (self->trust_anchors, TRUST_ANCHORS_FILE_MAX, &pem, &length, &error))
     {
       add_problem (self, "TrustAnchors", error->message);
       return;
     }
-  datum = (gnutls_datum_t){ (unsigned char *)pem, (unsigned int)MIN (length, TRUST_ANCHORS_FILE_MAX) };
+  datum = (gnutls_datum_t){ (unsigned char *)pem, (unsigned int)length };
   if (gnutls_x509_crt_list_import2 (&list, &n, &datum, GNUTLS_X509_FMT_PEM, 0) < 0)
     add_problem (self, "TrustAnchors: no certificate in it", self->trust_anchors);
   for (unsigned int i = 0; i < n; i++)
@@ -458,7 +459,7 @@ load_file (const char *name, const char *path)
   GwPolicy *self;
   gsize length = 0;
 
-  if (!g_file_get_contents (path, &text, &length, &error))
+  if (!gw_file_read (path, GW_KEYFILE_SIZE_MAX, &text, &length, &error))
     {
       self = gw_policy_parse (name, path, "", 0);
       set_problems (self, g_ptr_array_new ());
