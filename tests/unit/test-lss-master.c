@@ -65,6 +65,7 @@ typedef struct
   guint n_numbered;
   guint troubles[GW_LSS_TROUBLE_FULL + 1];
   guint frames_of_master, frames;
+  gint64 searching; /* so long it was at it, and not only asking whether anybody is there */
 } Bus;
 
 /* ---- The owner ---- */
@@ -369,6 +370,8 @@ run (Bus *bus, gint64 limit, gboolean until_all)
       g_assert_cmpuint (same, <, 1000); /* no event loop in circles */
       last = bus->now;
       bus->now = next_event (bus);
+      if (bus->master.step > GW_LSS_STEP_START)
+        bus->searching += bus->now - last;
     }
   return bus->now - begun;
 }
@@ -677,9 +680,17 @@ test_fickle (void)
       guint frames;
 
       plug_in (bus, UID (77), WHIMSICAL);
+      if (seed % 2 == 1) /* and takes its time */
+        {
+          bus->nodes[0].delay_min = 50 * MSEC;
+          bus->nodes[0].delay_max = 90 * MSEC;
+        }
       run (bus, 30 * SECOND, FALSE);
       frames = bus->frames_of_master;
+      bus->searching = 0;
       run (bus, 60 * SECOND, FALSE);
+      g_test_message ("searching %" G_GINT64_FORMAT " ms", bus->searching / MSEC);
+      g_assert_cmpint (bus->searching, <=, 60 * SECOND / 4);
       g_test_message ("frames in a minute: %u, numbered %u, troubles %u %u %u",
                       bus->frames_of_master - frames, bus->n_numbered, bus->troubles[GW_LSS_TROUBLE_UNSTABLE],
                       bus->troubles[GW_LSS_TROUBLE_LIAR], bus->troubles[GW_LSS_TROUBLE_REFUSED]);
