@@ -13,6 +13,11 @@ DATAGRAM = 1024  # octets: the largest mtu of an endpoint
 TICK_S = 0.005
 NODES = 32
 NEWCOMERS = 3
+OTHERS = 7
+# What a node may do, how it ends, and the share of the bus that it leaves.
+MISDEEDS = (("babble {} isotp 0.5", "babble {} off", 0.5), ("babble {} heartbeat 0.5", "babble {} off", 0.5),
+            ("babble {} high 0.5", "babble {} off", 0.5), ("flood {} 512", "flood {} off", 0.5),
+            ("stall {} 2", "stall {} off", 1), ("stall {} wait", "stall {} off", 1), ("liar {} on", "liar {} off", 1))
 
 
 def isotp(args, pause, cpu_seconds):
@@ -139,6 +144,41 @@ def newcomer(lab, key_id):
             "online_s": round(time.monotonic() - begin, 2)}
 
 
+def fairness(args, pause):
+    """What the others deliver beside a node that misbehaves, against what they would have of the bus that it leaves."""
+    with Lab(endpoints=OTHERS + 1, build=args.build, bus="can", sim_args=["--rate", "0"], broker_saves=False) as lab:
+        lab.start()
+        lab.wait_online(timeout=120)
+        pause(6)
+        bad = next(e["port"] for e in lab.sim_status() if e["line"]["node"] == 1)  # wins against all the others
+        lab.control("rate all max")
+        lab.control(f"rate {bad} 0")
+        healthy = flow(lab, bad, args.seconds, pause)
+        yield {"bench": "can-fairness", "nodes": OTHERS, "beside": "a silent node", "others_per_second": round(healthy, 1),
+               "of_what_is_left": 1.0}
+        for command, undo, left in MISDEEDS:
+            lab.control(command.format(bad))
+            rate = flow(lab, bad, args.seconds, pause)
+            lab.control(undo.format(bad))
+            yield {"bench": "can-fairness", "nodes": OTHERS, "beside": command.format("").replace("  ", " "),
+                   "others_per_second": round(rate, 1), "of_what_is_left": round(rate / healthy / left, 2)}
+            lab.control(f"rate {bad} 0")
+            pause(3)
+
+
+def flow(lab, bad, seconds, pause):
+    """Reports a second that the others had acknowledged, once it has begun."""
+    pause(1.5)
+    before, begin = others(lab, bad), time.monotonic()
+    pause(seconds)
+    return (others(lab, bad) - before) / (time.monotonic() - begin)
+
+
+def others(lab, bad):
+    return sum(e["acked"] for e in lab.sim_status() if e["port"] != bad)
+
+
 def can(args, pause, cpu_seconds):
     yield from isotp(args, pause, cpu_seconds)
     yield from online(args, pause, cpu_seconds)
+    yield from fairness(args, pause)
