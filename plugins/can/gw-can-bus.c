@@ -110,6 +110,7 @@ typedef struct
   bool rx_fd; /* the message being received comes in FD frames */
   size_t tx_len;
   int64_t tx_at, rx_at;
+  int64_t gone_at; /* when its newest frame will have been on the bus, as far as the link knows: some say "sent" early */
   int64_t awaited_at; /* flow control was asked for */
   int64_t flow_nsec, flow_at;     /* bucket of wire time for flow control */
   int64_t datagrams, datagrams_at; /* bucket of datagrams, in millionths */
@@ -779,6 +780,7 @@ gw_can_bus_pull (GwCanBus *self, GwCanFrame *frame, uint32_t *tag, int64_t now)
   if (!pull_flow (self, frame, &n, now) && !pull_data (self, frame, &n, now))
     return false;
   set_add (&self->active, n);
+  self->slots[n].gone_at = now + self->ahead + (int64_t) (self->load.frame_nsec / 1000);
   *tag = tag_of (TAG_NODE, n, self->slots[n].generation);
   return true;
 }
@@ -799,7 +801,8 @@ gw_can_bus_sent (GwCanBus *self, uint32_t tag, const GwCanFrame *frame, int64_t 
   if (tag == tag_of (TAG_NODE, n, slot->generation))
     {
       set_add (&self->data, n);
-      handle (self, n, gw_isotp_confirm (&slot->isotp, now), now);
+      /* A separation time begins on the bus, not in an adapter's queue. */
+      handle (self, n, gw_isotp_confirm (&slot->isotp, now > slot->gone_at ? now : slot->gone_at), now);
     }
 }
 

@@ -863,6 +863,50 @@ test_end (Test *test, gconstpointer data)
   g_assert_cmpint (test->why, ==, GW_CAN_DOWN_GONE);
 }
 
+/* The next frame of ISO-TP, whatever else goes before it. */
+static bool
+pull_isotp (Test *test, GwCanFrame *frame, guint32 *tag)
+{
+  while (gw_can_bus_pull (test->bus, frame, tag, now_usec (test)))
+    {
+      if (frame->extended)
+        return true;
+      gw_can_bus_sent (test->bus, *tag, frame, now_usec (test));
+    }
+  return false;
+}
+
+/* The time between frames that a node wants is kept on the bus, though the link says "sent" when it has only queued it. */
+static void
+test_separation (Test *test, gconstpointer data)
+{
+  GwCanFrame frame, flow = { .extended = true, .len = 3, .data = { 0x30, 0, 5 } };
+  guint32 tag;
+  guint8 n;
+
+  add_nodes_up (test, 1);
+  n = test->nodes[0].number;
+  flow.id = gw_can_isotp_id (GW_CAN_GATEWAY_ADDRESS, n);
+  test->feed[n] = 100;
+  gw_can_bus_kick (test->bus, n);
+  g_assert_true (pull_isotp (test, &frame, &tag));
+  g_assert_cmphex (frame.data[0], ==, 0x10);
+  gw_can_bus_sent (test->bus, tag, &frame, now_usec (test));
+  gw_can_bus_take (test->bus, &flow, now_usec (test));
+  gw_can_bus_set_ahead (test->bus, 2 * MS);
+  g_assert_true (pull_isotp (test, &frame, &tag));
+  g_assert_cmphex (frame.data[0], ==, 0x21);
+  gw_can_bus_sent (test->bus, tag, &frame, now_usec (test));
+  gw_can_bus_set_ahead (test->bus, 0);
+  test->now_nsec += 7 * MS * 1000;
+  gw_can_bus_tick (test->bus, now_usec (test));
+  g_assert_false (pull_isotp (test, &frame, &tag));
+  test->now_nsec += MS * 1000;
+  gw_can_bus_tick (test->bus, now_usec (test));
+  g_assert_true (pull_isotp (test, &frame, &tag));
+  g_assert_cmphex (frame.data[0], ==, 0x22);
+}
+
 /* The link throws away what it was given (bus off): all of it comes again. */
 static void
 test_unsent (Test *test, gconstpointer data)
@@ -921,5 +965,6 @@ main (int argc, char **argv)
   ADD ("/can-bus/flood-of-datagrams", test_flood_of_datagrams, NULL);
   ADD ("/can-bus/end", test_end, NULL);
   ADD ("/can-bus/unsent", test_unsent, NULL);
+  ADD ("/can-bus/separation", test_separation, NULL);
   return g_test_run ();
 }
