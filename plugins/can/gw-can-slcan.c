@@ -64,8 +64,9 @@ typedef struct
   GwSlcanCollector collector;
   Step step;
   gint64 step_due;
-  gboolean answers; /* it has answered some command */
-  gboolean answers_frames;
+  gboolean answers;       /* it has answered some command */
+  gboolean answers_frames; /* .. some frame */
+  gboolean mute_frames;    /* .. never a frame, though it was given time: they count as sent when they are written */
   guint version;
   Asked asked[QUEUE_MAX]; /* oldest first from first_asked on */
   guint first_asked, n_asked;
@@ -213,7 +214,7 @@ flush (Slcan *self, gint64 now)
           flight->at = now;
           gw_can_link_push_flight (&self->link);
           self->busy_until = MAX (self->busy_until, now * 1000) + nsec_of (self, &flight->frame);
-          if (self->answers)
+          if (self->answers && !self->mute_frames)
             expect (self, ASKED_FRAME, now);
           else
             gw_can_link_end_flight (&self->link, 0, TRUE, now);
@@ -404,6 +405,15 @@ take_answer (Slcan *self, gboolean good, gint64 now)
     }
 }
 
+/* It answers what came later, or has had its time. Whoever never answers a frame is not asked to. */
+static void
+miss_frame (Slcan *self, gint64 now)
+{
+  self->mute_frames = !self->answers_frames;
+  if (self->link.n_flights > 0)
+    gw_can_link_end_flight (&self->link, 0, self->mute_frames, now);
+}
+
 /* An answer that only one kind of question has. Questions before it have lost theirs. */
 static gboolean
 answers_to (Slcan *self, Asked wanted, gint64 now)
@@ -414,8 +424,8 @@ answers_to (Slcan *self, Asked wanted, gint64 now)
     {
       if (what == wanted)
         return TRUE;
-      if (what == ASKED_FRAME && self->link.n_flights > 0)
-        gw_can_link_end_flight (&self->link, 0, FALSE, now);
+      if (what == ASKED_FRAME)
+        miss_frame (self, now);
       if (!self->link.alive)
         return FALSE;
     }
@@ -563,6 +573,9 @@ enter (Slcan *self, Step step, gint64 now)
       break;
     case STEP_RUNNING:
       self->status_due = now + STATUS_USEC;
+      /* Off no more, until it says so. */
+      if (self->link.status.state == GW_CAN_STATE_OFF)
+        self->link.status.state = GW_CAN_STATE_ACTIVE;
       set_up (self, TRUE, now);
       break;
     case STEP_OFF:
@@ -592,16 +605,15 @@ miss_answer (Slcan *self, gint64 now)
       return;
     }
   self->n_asked = 0;
+  if (what == ASKED_STATUS)
+    self->status_refused++;
   if (self->answers_frames || what == ASKED_STATUS)
     {
-      self->status_refused += what == ASKED_STATUS;
       gw_can_link_drop_flights (&self->link, now);
       return;
     }
-  /* It answers commands, but has never answered a frame. */
-  self->answers = FALSE;
   while (self->link.alive && self->link.n_flights > 0)
-    gw_can_link_end_flight (&self->link, 0, TRUE, now);
+    miss_frame (self, now);
 }
 
 static void
