@@ -20,7 +20,7 @@
 #define LAST GW_FRAME_ADDRESS_STATION_MAX
 /* Shares of the line in the fair queue: the search brings new stations up, the sweep only finds those of a former master. */
 #define FIND_SHARE 2 /* and one more for four stations */
-#define SWEEP_COST 4
+#define SWEEP_COST 16
 
 static int64_t
 ms (int64_t n)

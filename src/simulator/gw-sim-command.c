@@ -118,6 +118,17 @@ do_acknowledged (Call *call, GError **error)
   return TRUE;
 }
 
+static gboolean
+do_produced (Call *call, GError **error)
+{
+  json_t *list = json_array ();
+
+  for (guint i = 0; i < call->sim->endpoints->len; i++)
+    json_array_append_new (list, gw_sim_endpoint_produced (call->sim->endpoints->pdata[i]));
+  json_object_set_new (call->answer, "endpoints", list);
+  return TRUE;
+}
+
 /* ---- Power and cables ---- */
 
 static gboolean
@@ -409,6 +420,8 @@ static const Command commands[] = {
     0, NULL, do_status },
   { "acknowledged", "", "every report acknowledged since the start, as ranges by endpoint and boot", 0, NULL,
     do_acknowledged },
+  { "produced", "", "when the last thousand reports of each boot were made, UTC in microseconds", 0, NULL,
+    do_produced },
   { "rate", "PORT|all R|max", "reports a second; max: as fast as they are acknowledged", 2, do_rate, NULL },
   { "start", "PORT|all", "produce reports at the simulator's rate", 1, do_start, NULL },
   { "stop", "PORT|all", "produce no reports", 1, do_stop, NULL },

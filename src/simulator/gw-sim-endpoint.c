@@ -20,6 +20,7 @@
 #define LIAR_HELLO_USEC (13 * 1000) /* a hello takes this long at 115,200 baud */
 #define PENDING_MAX 8               /* GW_SIM_RATE_MAX keeps so many reports waiting */
 #define REVEALED_GENERATIONS 4
+#define MADE_MAX 1000
 
 typedef struct
 {
@@ -30,6 +31,8 @@ typedef struct
 {
   guint8 boot[4];
   GArray *acked; /* of Range, ascending */
+  GArray *made;  /* of gint64: when each report was made, UTC in microseconds; the last MADE_MAX */
+  guint64 first_made;
 } Boot;
 
 struct GwSimEndpoint
@@ -76,6 +79,7 @@ boot_free (gpointer data)
   Boot *boot = data;
 
   g_array_unref (boot->acked);
+  g_array_unref (boot->made);
   g_free (boot);
 }
 
@@ -311,6 +315,45 @@ gw_sim_endpoint_acknowledged (const GwSimEndpoint *self)
   return json_pack ("{s:s, s:o}", "kid", kid, "boots", boots);
 }
 
+/* The number that the report just queued has is the last one given out: numbers of events between are noted too. */
+static void
+note_made (GwSimEndpoint *self)
+{
+  Boot *boot = g_ptr_array_index (self->boots, self->boots->len - 1);
+  gint64 now = gw_loop_realtime (self->config.loop);
+  guint64 q;
+
+  gw_ep_boot (self->ep, &q);
+  if (boot->made->len == 0)
+    boot->first_made = q;
+  while (boot->first_made + boot->made->len <= q)
+    g_array_append_val (boot->made, now);
+  if (boot->made->len < 2 * MADE_MAX)
+    return;
+  boot->first_made += MADE_MAX;
+  g_array_remove_range (boot->made, 0, MADE_MAX);
+}
+
+json_t *
+gw_sim_endpoint_produced (const GwSimEndpoint *self)
+{
+  g_autofree char *kid = to_hex (self->kid, sizeof self->kid);
+  json_t *boots = json_array ();
+
+  for (guint i = 0; i < self->boots->len; i++)
+    {
+      const Boot *boot = g_ptr_array_index (self->boots, i);
+      g_autofree char *bt = to_hex (boot->boot, sizeof boot->boot);
+      json_t *times = json_array ();
+
+      for (guint k = 0; k < boot->made->len; k++)
+        json_array_append_new (times, json_integer (g_array_index (boot->made, gint64, k)));
+      json_array_append_new (boots, json_pack ("{s:s, s:I, s:o}", "bt", bt, "first", (json_int_t)boot->first_made,
+                                               "usec", times));
+    }
+  return json_pack ("{s:s, s:o}", "kid", kid, "boots", boots);
+}
+
 /* ---- Running ---- */
 
 static gboolean
@@ -328,7 +371,10 @@ produce (GwSimEndpoint *self)
         if (gw_sim_plant_read (self->plant, point->id, &records[n].value) == GW_OK)
           n++;
       }
-  return n > 0 && gw_ep_report (self->ep, records, n) == GW_OK;
+  if (n == 0 || gw_ep_report (self->ep, records, n) != GW_OK)
+    return FALSE;
+  note_made (self);
+  return TRUE;
 }
 
 static gboolean
@@ -500,6 +546,7 @@ begin_boot (GwSimEndpoint *self)
 
   memcpy (boot->boot, gw_ep_boot (self->ep, NULL), sizeof boot->boot);
   boot->acked = g_array_new (FALSE, FALSE, sizeof (Range));
+  boot->made = g_array_new (FALSE, FALSE, sizeof (gint64));
   g_ptr_array_add (self->boots, boot);
 }
 

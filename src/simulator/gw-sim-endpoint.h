@@ -91,6 +91,9 @@ gboolean gw_sim_endpoint_factory_reset (GwSimEndpoint *self);
 json_t *gw_sim_endpoint_status (GwSimEndpoint *self);
 /* {"kid", "boots": [{"bt", "q": [[first, last], ..]}]}: the reports acknowledged since the start. */
 json_t *gw_sim_endpoint_acknowledged (const GwSimEndpoint *self);
+/* {"kid", "boots": [{"bt", "first", "usec": [..]}]}: when report `first` and those after it were made, UTC; the last
+ * thousand of each boot at least. */
+json_t *gw_sim_endpoint_produced (const GwSimEndpoint *self);
 
 /* Writes K_id's and the first generations' private scalars, "KEY-ID KIND SCALAR" a line: for tests that look
  * for them. */

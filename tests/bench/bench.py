@@ -13,6 +13,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "lib"))
 
+import rs485  # noqa: E402
 import scale  # noqa: E402
 import yardstick  # noqa: E402
 import canbus  # noqa: E402
@@ -232,7 +233,7 @@ def main():
     args = parser.parse_args()
     benches = {"poweron": poweron, "onboard": onboard, "delivery": delivery, "latency": latency,
                "scale": lambda args: scale.scale(args, pause, (broker_restart, agent_restart)),
-               "can": lambda args: canbus.can(args, pause, cpu_seconds)}
+               "can": lambda args: canbus.can(args, pause, cpu_seconds), "rs485": lambda args: rs485.rs485(args, pause)}
     alone = {"yardstick": yardsticks}
     for path in sorted(glob.glob(os.path.join(args.build, "tests", "bench", "bench-*"))):
         if os.access(path, os.X_OK) and os.path.isfile(path):
