@@ -31,7 +31,6 @@ typedef struct
   gint64 late; /* nanoseconds */
   guint frame_ms;
   gint64 cycle_at;
-  gboolean polled; /* since the last look at the rate */
 } Station;
 
 static Station *
@@ -160,7 +159,7 @@ take_frame (Station *self, const GwFrame *frame, gint64 at)
     len = lie (self, frame, out, sizeof out);
   if (len > 0)
     answer (self, out, len, at);
-  if (frame->address == self->station.address)
+  if (self->station.linked && frame->address == self->station.address)
     follow_rate (self, at / 1000);
 }
 

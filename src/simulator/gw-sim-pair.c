@@ -218,6 +218,7 @@ gw_sim_pair_detach (GwSimPairUnit *unit)
 
   if (!self)
     return;
+  run (self);
   g_ptr_array_remove (self->units, unit);
   unit->pair = NULL;
   g_clear_pointer (&unit->out, g_byte_array_unref);
