@@ -5,10 +5,10 @@
 #include <string.h>
 
 #define SUB_BITS 32u
-#define UID_BITS 64u
 #define NEVER INT64_MIN
 /* No vendor is likely to have both. */
 #define NONSENSE_VENDOR 0xA5C35A3Cu
+#define NONSENSE_TRIES 2u
 /* Searches in vain after which everybody's answers are doubted, and after which it is told. */
 #define FAILS_DOUBT 2u
 #define FAILS_TELL 3u
@@ -398,6 +398,7 @@ take_start (GwLssMaster *self, bool answered, int64_t now)
   if (self->patience.attempts == 0 && is_doubtful (self))
     {
       self->start_copies = self->patience.copies;
+      self->tries = 0;
       go (self, GW_LSS_STEP_NONSENSE);
     }
   else
@@ -409,6 +410,11 @@ take_start (GwLssMaster *self, bool answered, int64_t now)
 static void
 take_nonsense (GwLssMaster *self, int64_t now)
 {
+  if (self->patience.copies > 0 && ++self->tries < NONSENSE_TRIES)
+    {
+      go (self, GW_LSS_STEP_NONSENSE); /* may have been a late answer to the question before */
+      return;
+    }
   self->background = self->patience.copies;
   if (self->background > 0)
     tell (self, GW_LSS_TROUBLE_LIAR, 0, now);
@@ -485,8 +491,9 @@ take_first_answer (GwLssMaster *self, const GwLssMessage *msg, int64_t now)
     }
   if (self->step == GW_LSS_STEP_START) /* all who are there are to be heard */
     self->deadline = self->sent_at
-                     + (self->patience.attempts + self->fails > 0 ? gw_lss_patience_limit (&self->patience)
-                                                                  : gw_lss_patience_wait (&self->patience));
+                     + (self->patience.attempts + self->fails > 0 || is_doubtful (self)
+                            ? gw_lss_patience_limit (&self->patience)
+                            : gw_lss_patience_wait (&self->patience));
   else if (is_counting (self))
     self->deadline = self->sent_at + gw_lss_patience_wait (&self->patience);
   else
@@ -628,7 +635,7 @@ encode_step (const GwLssMaster *self, GwCanFrame *frame)
       encode_fastscan (0, GW_LSS_BIT_CHECK_START, 0, 0, frame);
       break;
     case GW_LSS_STEP_NONSENSE:
-      encode_fastscan (self->vendor ^ NONSENSE_VENDOR, 0, 0, 0, frame);
+      encode_fastscan (self->vendor ^ (NONSENSE_VENDOR + self->tries), 0, 0, 0, frame);
       break;
     case GW_LSS_STEP_BIT:
       encode_fastscan (id_number (self) | (uint32_t)self->guess << self->bit, self->bit, self->sub, self->sub,
@@ -729,6 +736,7 @@ end_hold (GwLssMaster *self, GwLssHold *held, int64_t now)
     case GW_LSS_HOLD_PENDING:
       gw_lss_holds_add (&self->holds, held->uid, GW_LSS_HOLD_OFF, 0, now + GW_LSS_HOLD_USEC);
       self->nodes[n].has_uid = false;
+      self->dirty = true; /* it may not have heard that it is to start, and wait */
       tell_not_taken (self, held->uid, now);
       break;
     case GW_LSS_HOLD_DOUBT:

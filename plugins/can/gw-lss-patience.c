@@ -22,13 +22,16 @@ at_least (int64_t v, int64_t min)
 
 /* One that is late (a machine has other things to do, too) must not make all silence to come long: it raises
  * what counts as late by half; if all are late it is up with them soon, and what was mistaken for silence
- * meanwhile is found by asking. */
+ * meanwhile is found by asking. After an attempt in vain, though, there may be a slow node among quick ones:
+ * then the latest counts. */
 static void
 time_answer (GwLssPatience *self, int64_t took)
 {
   took = at_most (took, GW_LSS_WAIT_START_USEC);
   if (self->samples == 0)
     self->late = took;
+  else if (self->attempts > 0)
+    self->late = at_least (self->late, took);
   else if (took > self->late)
     self->late += at_most (took - self->late, self->late / 2 + WAIT_SLACK_USEC);
   else
