@@ -810,7 +810,7 @@ test_late_heartbeats (void)
 
   bus->merges = TRUE;
   for (guint i = 0; i < 40; i++)
-    plug_in (bus, UID (i + 1), LATE);
+    plug_in (bus, i, LATE);
   run (bus, 2 * SECOND, FALSE);
   g_assert_cmpuint (bus->n_numbered, ==, 16);
   run (bus, 20 * SECOND, FALSE);
