@@ -15,7 +15,7 @@ PROGRAMS = {"./run", "busctl", "gangway-serial", "gangway-sim", "gangwayctl", "g
 
 # Blocks that hold no commands: document, and how the block begins.
 DATA = {
-    ("README.md", "endpoint                plugin"): "a picture",
+    ("README.md", "endpoints                 plugins"): "a picture",
     ("data/mosquitto-for-gangway.md", "listener 8883"): "Mosquitto's configuration, as tests/lib/broker.py writes it",
     ("data/mosquitto-for-gangway.md", "pattern readwrite"): "Mosquitto's access list, as tests/lib/broker.py writes it",
     ("doc/certificates.md", "[Authority]"): "configuration, which test-documents.py puts in force",
