@@ -21,7 +21,7 @@ static const struct
     { &verb_onboard, &verb_approve, &verb_quarantine, &verb_renew, &verb_rekey, &verb_revoke,
       &verb_decommission } },
   { "Work with an endpoint", { &verb_read, &verb_write, &verb_identify, &verb_rename } },
-  { "Run the agent", { &verb_scan, &verb_cancel, &verb_reload } },
+  { "Run the agent", { &verb_scan, &verb_cancel, &verb_reload, &verb_audit } },
 };
 
 static void

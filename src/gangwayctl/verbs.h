@@ -12,4 +12,4 @@ extern const GwCtlVerb verb_policies;
 extern const GwCtlVerb verb_onboard, verb_approve, verb_quarantine, verb_renew, verb_rekey, verb_revoke,
     verb_decommission, verb_rename;
 extern const GwCtlVerb verb_read, verb_write, verb_identify;
-extern const GwCtlVerb verb_jobs, verb_cancel, verb_scan, verb_reload;
+extern const GwCtlVerb verb_jobs, verb_cancel, verb_scan, verb_reload, verb_audit;

@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "gw-audit.h"
 #include "gw-bus.h"
 #include "gw-busmsg-codec.h"
 #include "gw-dbus.h"
@@ -55,6 +56,7 @@ struct _GwAgent
   GwPolicyService *policy_service;
   GHashTable *attachments; /* bus name -> Attachment */
   GHashTable *endpoints;   /* GwEndpoint -> GwEndpointService */
+  GwAudit *audit;
   GwExpiry *expiry;
   GwHeartbeat *heartbeat; /* NULL unless somebody watches */
   GwTimer figures;
@@ -595,6 +597,9 @@ gw_agent_new (GDBusConnection *connection, const GwAgentOptions *options, GError
   self->services.hub = gw_uplink_hub_new (self->services.loop, options->runtime_dir, error);
   if (self->services.hub == NULL)
     return NULL;
+  self->audit = gw_audit_new (&self->services, error);
+  if (self->audit == NULL)
+    return NULL;
   self->policy_service = gw_policy_service_new (&self->services);
   if (!load_roster (self, error))
     return NULL;
@@ -643,6 +648,7 @@ stop_services (GwAgent *self)
 {
   GwServices *services = &self->services;
 
+  g_clear_pointer (&self->audit, gw_audit_free);
   if (services->writer != NULL)
     gw_writer_stop (services->writer);
   g_clear_pointer (&self->roster, gw_roster_free);

@@ -9,6 +9,7 @@
 
 #include "gw-bouncer.h"
 
+#include <string.h>
 #include <unistd.h>
 
 #include <polkit/polkit.h>
@@ -17,6 +18,11 @@
 
 #define ANNOTATION "org.gangway.Gangway1.Action"
 #define ASK_TIMEOUT_MSEC 120000
+/* Reading needs no witness, be it of the witness's own book. */
+#define ACTION_VIEW "org.gangway.gangway1.view"
+#define INTERFACE_AUDIT "org.gangway.Gangway1.Audit"
+/* Characters of a call's arguments that the witness is told. */
+#define DETAIL_MAX 300
 
 struct _GwBouncer
 {
@@ -24,6 +30,8 @@ struct _GwBouncer
   GwBouncerMode mode;
   GDBusConnection *connection;
   PolkitAuthority *authority;
+  GwBouncerWitness witness; /* the main thread's */
+  gpointer witness_data;
 };
 
 G_DEFINE_FINAL_TYPE (GwBouncer, gw_bouncer, G_TYPE_OBJECT)
@@ -78,17 +86,24 @@ gw_bouncer_new (GwBouncerMode mode, GDBusConnection *connection, GError **error)
 }
 
 static gboolean
-has_own_uid (GwBouncer *self, const char *sender, GError **error)
+ask_uid (GwBouncer *self, const char *sender, guint32 *uid, GError **error)
 {
   g_autoptr (GVariant) reply = g_dbus_connection_call_sync (
       self->connection, "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "GetConnectionUnixUser",
       g_variant_new ("(s)", sender), G_VARIANT_TYPE ("(u)"), G_DBUS_CALL_FLAGS_NONE, ASK_TIMEOUT_MSEC, NULL, error);
-  guint32 uid;
 
   if (reply == NULL)
     return FALSE;
-  g_variant_get (reply, "(u)", &uid);
-  return uid == getuid ();
+  g_variant_get (reply, "(u)", uid);
+  return TRUE;
+}
+
+static gboolean
+has_own_uid (GwBouncer *self, const char *sender, GError **error)
+{
+  guint32 uid;
+
+  return ask_uid (self, sender, &uid, error) && uid == getuid ();
 }
 
 static gboolean
@@ -101,6 +116,66 @@ polkit_allows (GwBouncer *self, const char *sender, const char *action, gboolean
       error);
 
   return result != NULL && polkit_authorization_result_get_is_authorized (result);
+}
+
+/* ---- the witness ---- */
+
+typedef struct
+{
+  GwBouncer *bouncer;
+  char *actor, *action, *object, *detail;
+} Testimony;
+
+static void
+testimony_free (gpointer data)
+{
+  Testimony *self = data;
+
+  g_object_unref (self->bouncer);
+  g_free (self->actor);
+  g_free (self->action);
+  g_free (self->object);
+  g_free (self->detail);
+  g_free (self);
+}
+
+static gboolean
+on_testify (gpointer data)
+{
+  const Testimony *self = data;
+
+  if (self->bouncer->witness != NULL)
+    self->bouncer->witness (self->actor, self->action, self->object, self->detail, self->bouncer->witness_data);
+  return G_SOURCE_REMOVE;
+}
+
+/* In the worker thread: GDBus hands the call to the main thread right after this, at the same priority, so the witness comes first. */
+static void
+testify (GwBouncer *self, GDBusMethodInvocation *invocation, const char *action)
+{
+  const char *interface = g_dbus_method_invocation_get_interface_name (invocation);
+  const char *sender = g_dbus_method_invocation_get_sender (invocation), *dot = strrchr (interface, '.');
+  g_autofree char *arguments = NULL;
+  Testimony *testimony;
+  guint32 uid;
+
+  if (g_str_equal (action, ACTION_VIEW) || g_str_equal (interface, INTERFACE_AUDIT))
+    return;
+  testimony = g_new0 (Testimony, 1);
+  testimony->bouncer = g_object_ref (self);
+  testimony->actor = ask_uid (self, sender, &uid, NULL) ? g_strdup_printf ("uid %u", uid) : g_strdup (sender);
+  testimony->action = g_strconcat (dot != NULL ? dot + 1 : interface, ".", g_dbus_method_invocation_get_method_name (invocation), NULL);
+  testimony->object = g_strdup (g_dbus_method_invocation_get_object_path (invocation));
+  arguments = g_variant_print (g_dbus_method_invocation_get_parameters (invocation), FALSE);
+  testimony->detail = g_utf8_substring (arguments, 0, MIN (g_utf8_strlen (arguments, -1), DETAIL_MAX));
+  g_idle_add_full (G_PRIORITY_DEFAULT, on_testify, testimony, testimony_free);
+}
+
+void
+gw_bouncer_set_witness (GwBouncer *self, GwBouncerWitness witness, gpointer data)
+{
+  self->witness = witness;
+  self->witness_data = data;
 }
 
 static gboolean
@@ -116,7 +191,10 @@ is_allowed (GwBouncer *self, GDBusMethodInvocation *invocation, const char *acti
     allowed = self->mode == GW_BOUNCER_POLKIT ? polkit_allows (self, sender, action, interactive, &error)
                                               : has_own_uid (self, sender, &error);
   if (allowed)
-    return TRUE;
+    {
+      testify (self, invocation, action);
+      return TRUE;
+    }
   g_dbus_method_invocation_return_error (
       invocation, GW_ERROR, GW_ERROR_NOT_AUTHORIZED, "%s needs the authorisation %s%s%s: %s",
       g_dbus_method_invocation_get_method_name (invocation), action != NULL ? action : "(none is defined)",

@@ -16,6 +16,9 @@ typedef enum
   GW_BOUNCER_OWN_UID, /* for private buses without polkit: callers with the agent's own uid, nobody else */
 } GwBouncerMode;
 
+/* A call that changes something and was let through, before it is carried out; in the main thread. @actor: "uid N". */
+typedef void (*GwBouncerWitness) (const char *actor, const char *action, const char *object, const char *detail, gpointer data);
+
 #define GW_TYPE_BOUNCER (gw_bouncer_get_type ())
 G_DECLARE_FINAL_TYPE (GwBouncer, gw_bouncer, GW, BOUNCER, GObject)
 
@@ -28,6 +31,8 @@ void gw_bouncer_guard (GwBouncer *self, GDBusInterfaceSkeleton *interface);
  * they may start themselves.
  */
 void gw_bouncer_guard_job (GwBouncer *self, GDBusInterfaceSkeleton *interface, GDBusMethodInvocation *started_by);
+/* One witness, or NULL. Main thread. */
+void gw_bouncer_set_witness (GwBouncer *self, GwBouncerWitness witness, gpointer data);
 /* TRUE if the name is one of the modes ("polkit", "own-uid"). */
 gboolean gw_bouncer_mode_from_string (const char *name, GwBouncerMode *mode);
 

@@ -306,7 +306,8 @@ gw_db_load_audit (GwDb *self, gint64 from, guint max, GError **error)
   g_autoptr (GPtrArray) all = g_ptr_array_new_with_free_func ((GDestroyNotify)gw_audit_record_free);
   sqlite3_stmt *stmt = gw_sqlite_prepare (
       self->sql,
-      "SELECT seq, time, actor, action, object, detail FROM audit WHERE time >= ?1 ORDER BY seq LIMIT ?2",
+      "SELECT seq, time, actor, action, object, detail FROM audit"
+      " WHERE seq >= CASE ?1 WHEN 0 THEN (SELECT max (seq) FROM audit) - ?2 + 1 ELSE ?1 END ORDER BY seq LIMIT ?2",
       error);
   int got;
 
@@ -319,34 +320,45 @@ gw_db_load_audit (GwDb *self, gint64 from, guint max, GError **error)
   return got == 0 ? g_steal_pointer (&all) : NULL;
 }
 
-gboolean
-gw_db_verify_audit (GwDb *self, gint64 *bad_seq, GError **error)
+/* One record against the chain so far. */
+static void
+check_record (GwAuditCheck *check, sqlite3_stmt *stmt)
 {
-  guint8 before[AUDIT_HASH_LEN] = { 0 };
-  gint64 expected = 1;
+  GwAuditRecord *record = read_audit (stmt);
+  guint8 stored[AUDIT_HASH_LEN];
+  gboolean fits = record->seq == check->last + 1 && gw_sqlite_copy_blob (stmt, 6, stored, sizeof stored);
+
+  hash_audit (check->hash, record, check->hash);
+  gw_audit_record_free (record);
+  if (fits && memcmp (check->hash, stored, sizeof stored) == 0)
+    check->last++;
+  else
+    check->bad_seq = check->last + 1;
+}
+
+gboolean
+gw_db_check_audit (GwDb *self, GwAuditCheck *check, guint max, GError **error)
+{
   sqlite3_stmt *stmt = gw_sqlite_prepare (
-      self->sql, "SELECT seq, time, actor, action, object, detail, hash FROM audit ORDER BY seq", error);
+      self->sql,
+      "SELECT seq, time, actor, action, object, detail, hash FROM audit WHERE seq > ?1 ORDER BY seq LIMIT ?2",
+      error);
   int got;
 
-  *bad_seq = 0;
   if (!stmt)
     return FALSE;
-  while ((got = gw_sqlite_step (self->sql, stmt, error)) == 1)
+  gw_sqlite_bind_int (self->sql, stmt, 1, check->last);
+  gw_sqlite_bind_int (self->sql, stmt, 2, max);
+  for (guint n = 0; (got = gw_sqlite_step (self->sql, stmt, error)) == 1; n++)
     {
-      GwAuditRecord *record = read_audit (stmt);
-      guint8 stored[AUDIT_HASH_LEN];
-      gboolean fits = record->seq == expected && gw_sqlite_copy_blob (stmt, 6, stored, sizeof stored);
-
-      hash_audit (before, record, before);
-      gw_audit_record_free (record);
-      if (!fits || memcmp (before, stored, sizeof stored) != 0)
+      check_record (check, stmt);
+      if (check->bad_seq != 0 || n + 1 == max)
         {
-          *bad_seq = expected;
           sqlite3_reset (stmt);
           return TRUE;
         }
-      expected++;
     }
+  check->at_end = TRUE;
   return got == 0;
 }
 

@@ -79,19 +79,28 @@ typedef struct
 {
   gint64 seq;     /* from 1, without gaps */
   gint64 time;    /* us */
-  char *actor;    /* who: unique bus name and uid, "agent", ... */
-  char *action;   /* what: "endpoint.enrolled", "batch.added", ... */
-  char *object;   /* on what: key id, batch, manifest; may be empty */
+  char *actor;    /* who: "uid N", "agent" */
+  char *action;   /* what: "Endpoint.Revoke", "endpoint-revoked", ... */
+  char *object;   /* on what: key id, object path, bus; may be empty */
   char *detail;   /* free text */
 } GwAuditRecord;
 
 void gw_audit_record_free (GwAuditRecord *self);
 
-/* Records from a time on, oldest first, at most max. */
+/* Records from a number on (0: the last ones), oldest first, at most max. */
 GPtrArray *gw_db_load_audit (GwDb *self, gint64 from, guint max, GError **error);
 
-/* Recompute the hash chain. *bad_seq: first record that does not fit, 0 = all fit. FALSE with error: could not read. */
-gboolean gw_db_verify_audit (GwDb *self, gint64 *bad_seq, GError **error);
+/* Recompute the hash chain, some records at a time, because a trail of years takes seconds. Zeroed at first. */
+typedef struct
+{
+  guint8 hash[32];  /* of the last record that fits */
+  gint64 last;      /* its number */
+  gint64 bad_seq;   /* first record that does not fit; 0: none yet */
+  gboolean at_end;
+} GwAuditCheck;
+
+/* Looks at @max more records. FALSE with error: could not read. */
+gboolean gw_db_check_audit (GwDb *self, GwAuditCheck *check, guint max, GError **error);
 
 /* ---- the writer thread's connection ---- */
 

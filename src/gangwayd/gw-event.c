@@ -24,6 +24,7 @@ static const Event events[GW_EVENT_COUNT] = {
   [GW_EVENT_ENDPOINT_MOVED] = { "endpoint-moved", "1bea20d472644d8eae83940f712c2085", "6" }, /* info */
   [GW_EVENT_ENDPOINT_CONTRADICTS] = { "endpoint-contradicts", "c566ac6df54b4a1ab7dd0088e44df620", "4" }, /* warning */
   [GW_EVENT_CREDENTIAL_OWNED] = { "credential-owned", "1424b6423e8a483d80ed9c16ec862f5c", "5" }, /* notice */
+  [GW_EVENT_CREDENTIAL_ISSUED] = { "credential-issued", "36818264cc5648d8b0775a0eb58c4458", "6" }, /* info */
   [GW_EVENT_CREDENTIAL_GATEWAY_RENEWED] = { "credential-gateway-renewed", "12f24980149d43e78bb66fb5abe147a4", "6" }, /* info */
   [GW_EVENT_CREDENTIAL_FAILED] = { "credential-failed", "4609ca36870540a9ad58f522cd350f99", "4" }, /* warning */
   [GW_EVENT_AUTHORITY_LOST] = { "authority-lost", "65782494d92844adbbd8db892ef8b7d4", "4" }, /* warning */
@@ -40,6 +41,19 @@ static const Event events[GW_EVENT_COUNT] = {
   [GW_EVENT_STORAGE_DAMAGED] = { "storage-damaged", "27498f4c513b48d7b0efe34d54cd0188", "3" }, /* err */
   [GW_EVENT_STORAGE_FAILED] = { "storage-failed", "97dfd95cb50b4fc3b800633516fd6e79", "3" }, /* err */
 };
+
+static struct
+{
+  GwEventSink func;
+  gpointer data;
+} sink;
+
+void
+gw_event_set_sink (GwEventSink func, gpointer data)
+{
+  sink.func = func;
+  sink.data = data;
+}
 
 const char *
 gw_event_get_message_id (GwEvent event)
@@ -99,6 +113,8 @@ gw_event (GwEvent event, const char *endpoint, const char *bus, const char *form
     fields[n++] = (GLogField) { "GANGWAY_ENDPOINT", endpoint, -1 };
   if (bus != NULL)
     fields[n++] = (GLogField) { "GANGWAY_BUS", bus, -1 };
+  if (sink.func != NULL)
+    sink.func (event, events[event].name, endpoint, bus, message, sink.data);
   /* The level only decides the channel: the journal takes PRIORITY. G_LOG_LEVEL_MESSAGE is shown without G_MESSAGES_DEBUG. */
   g_log_structured_array (G_LOG_LEVEL_MESSAGE, fields, n);
 }

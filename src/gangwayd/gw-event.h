@@ -23,6 +23,7 @@ typedef enum
   GW_EVENT_ENDPOINT_MOVED,
   GW_EVENT_ENDPOINT_CONTRADICTS,
   GW_EVENT_CREDENTIAL_OWNED,
+  GW_EVENT_CREDENTIAL_ISSUED,
   GW_EVENT_CREDENTIAL_GATEWAY_RENEWED,
   GW_EVENT_CREDENTIAL_FAILED,
   GW_EVENT_AUTHORITY_LOST,
@@ -39,7 +40,7 @@ typedef enum
   GW_EVENT_STORAGE_DAMAGED,
   GW_EVENT_STORAGE_FAILED,
 } GwEvent;
-#define GW_EVENT_COUNT 25
+#define GW_EVENT_COUNT 26
 
 /* @endpoint: key id in hex, @bus: name; NULL where there is none. The message is one line for people. */
 void gw_event (GwEvent event, const char *endpoint, const char *bus, const char *format, ...) G_GNUC_PRINTF (4, 5);
@@ -66,6 +67,10 @@ typedef struct
 gboolean gw_event_connection_changed (GwEventConnection *self, gboolean online, gint64 now);
 /* What to add to the line about a loss: "", or that more of them are not told for a while. */
 const char *gw_event_connection_note (const GwEventConnection *self);
+
+/* Who else hears of each event; one, or NULL. */
+typedef void (*GwEventSink) (GwEvent event, const char *name, const char *endpoint, const char *bus, const char *message, gpointer data);
+void gw_event_set_sink (GwEventSink sink, gpointer data);
 
 /* 32 hex digits. */
 const char *gw_event_get_message_id (GwEvent event);

@@ -273,6 +273,17 @@ take_certificate (GwEndpoint *self, GwIssued *issued)
 }
 
 static void
+announce_certificate (GwEndpoint *self, const GwIssued *issued)
+{
+  g_autoptr (GDateTime) end = g_date_time_new_from_unix_utc (issued->not_after / G_USEC_PER_SEC);
+  g_autofree char *until = end != NULL ? g_date_time_format_iso8601 (end) : g_strdup ("?");
+
+  gw_event (GW_EVENT_CREDENTIAL_ISSUED, self->id, self->record->last_bus,
+            "endpoint %.16s has got a certificate for its key of generation %u until %s, SHA-256 %s", self->id, self->record->generation,
+            until, issued->fingerprint);
+}
+
+static void
 on_enrolment_done (GwIssued *issued, const GError *error, gpointer data)
 {
   g_autoptr (GwIssued) owned = issued;
@@ -293,6 +304,7 @@ on_enrolment_done (GwIssued *issued, const GError *error, gpointer data)
     }
   self->retry_usec = 0;
   take_certificate (self, issued);
+  announce_certificate (self, issued);
   /* The old connection showed the old certificate. */
   gw_onboarding_drop_courier (self);
   if (!gw_endpoint_lifecycle_event (self, GW_LIFECYCLE_EVENT_ENROL))

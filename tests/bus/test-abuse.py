@@ -64,7 +64,7 @@ class Abuse(unittest.TestCase):
     # Tools
 
     def path(self, interface):
-        if interface in ("Manager", "Inventory"):
+        if interface in ("Audit", "Inventory", "Manager"):
             return ROOT
         if interface == "Job":
             return self.job_path()
@@ -531,10 +531,10 @@ V = GLib.Variant
 
     def test_another_user_can_call_nothing(self):
         """Every method, with arguments of the right types: AttachBus is stopped by the bus, all others by the agent."""
-        values = {"s": "''", "u": "1", "v": "V('b', True)", "h": "0", "au": "[]", "a{sv}": "{}"}
+        values = {"s": "''", "t": "1", "u": "1", "v": "V('b', True)", "h": "0", "au": "[]", "a{sv}": "{}"}
         code, names = [], []
         for interface, method, args in methods():
-            path = ROOT if interface in ("Manager", "Inventory") else None
+            path = ROOT if interface in ("Audit", "Inventory", "Manager") else None
             if interface == "Job":
                 self.lab.add_batch(self.ids, name="again", options={"dry-run": GLib.Variant("b", True)})
             path = path or sorted(self.lab.bus.of(interface))[0]
