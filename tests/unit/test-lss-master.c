@@ -29,6 +29,7 @@ typedef enum
   FLOODS,       /* answers all the time */
   LATE,         /* honest, but its first heartbeat takes two seconds */
   DEAF,         /* honest, but misses the first word to start */
+  MUTE,         /* takes a number, and sends no heartbeat */
 } Kind;
 
 typedef struct
@@ -810,12 +811,23 @@ test_late_heartbeats (void)
 
   bus->merges = TRUE;
   for (guint i = 0; i < 40; i++)
-    plug_in (bus, i, LATE);
-  run (bus, 2 * SECOND, FALSE);
-  g_assert_cmpuint (bus->n_numbered, ==, 16);
+    plug_in (bus, UID (i + 1), LATE);
   run (bus, 20 * SECOND, FALSE);
   g_assert_cmpuint (bus->n_numbered, ==, 40);
   assert_no_trouble (bus);
+}
+
+/* Numbers are not thrown away on who keeps none. */
+static void
+test_mute (void)
+{
+  g_autoptr (Bus) bus = bus_new (1);
+
+  bus->merges = TRUE;
+  for (guint i = 0; i < 40; i++)
+    plug_in (bus, UID (i + 1), MUTE);
+  run (bus, 24 * SECOND / 10, FALSE);
+  g_assert_cmpuint (bus->n_numbered, ==, 16);
 }
 
 /* A node that was not told to start, as a frame was lost, is with the next search. */
@@ -974,6 +986,7 @@ main (int argc, char **argv)
   g_test_add_func ("/lss-master/full", test_full);
   g_test_add_func ("/lss-master/link", test_link);
   g_test_add_func ("/lss-master/late-heartbeats", test_late_heartbeats);
+  g_test_add_func ("/lss-master/mute", test_mute);
   g_test_add_func ("/lss-master/deaf", test_deaf);
   g_test_add_func ("/lss-master/scan", test_scan);
   g_test_add_func ("/lss-master/holds", test_holds);
