@@ -16,6 +16,7 @@ USELESS = {
     "s": lambda: GLib.Variant("s", "\x01" * 201),
     "o": lambda: GLib.Variant("o", "/nowhere"),
     "h": lambda: GLib.Variant("h", 0),
+    "t": lambda: GLib.Variant("t", 999),
     "u": lambda: GLib.Variant("u", 999),
     "t": lambda: GLib.Variant("t", 999),
     "b": lambda: GLib.Variant("b", True),
