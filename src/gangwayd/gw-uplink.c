@@ -9,6 +9,7 @@
  */
 #include "gw-uplink.h"
 #include "gw-error.h"
+#include "gw-place.h"
 #include "gw-relay.h"
 
 #include <string.h>
@@ -27,8 +28,7 @@ struct GwUplinkHub
   GwNames *names;
   GwTrustCache *anchors;
   guint32 last_serial;
-  guint handshakes;
-  GQueue waiting; /* of GwUplink, for a handshake's place */
+  GwPlaces handshakes;
   guint n_uplinks;
 };
 
@@ -70,9 +70,7 @@ struct GwUplink
   GwTimer timer; /* backoff, CONNACK or stop, by state */
   GwStep tell;
 
-  GList waiting; /* in hub->waiting, while is_waiting */
-  gboolean is_waiting;
-  gboolean has_place;
+  GwPlace place; /* among the handshakes */
   guint32 serial; /* of this attempt */
   GwRelay *relay;
   GwMqtt *mqtt;
@@ -167,49 +165,6 @@ forget_ticket (GwUplink *self)
   self->ticket = (gnutls_datum_t){ 0 };
 }
 
-/* ---- a place among the handshakes ---- */
-
-static void start_relay (GwUplink *self);
-
-static void
-leave_place (GwUplink *self)
-{
-  GwUplinkHub *hub = self->hub;
-
-  if (self->is_waiting)
-    {
-      g_queue_unlink (&hub->waiting, &self->waiting);
-      self->is_waiting = FALSE;
-    }
-  if (!self->has_place)
-    return;
-  self->has_place = FALSE;
-  hub->handshakes--;
-  if (hub->waiting.head && hub->handshakes < GW_UPLINK_MAX_HANDSHAKES)
-    {
-      GwUplink *next = g_queue_peek_head (&hub->waiting);
-
-      g_queue_unlink (&hub->waiting, &next->waiting);
-      next->is_waiting = FALSE;
-      start_relay (next);
-    }
-}
-
-static void
-take_place (GwUplink *self)
-{
-  GwUplinkHub *hub = self->hub;
-
-  if (hub->handshakes < GW_UPLINK_MAX_HANDSHAKES)
-    {
-      start_relay (self);
-      return;
-    }
-  self->waiting.data = self;
-  g_queue_push_tail_link (&hub->waiting, &self->waiting);
-  self->is_waiting = TRUE;
-}
-
 /* ---- attempts ---- */
 
 /* Everything of the attempt goes; a ticket it has earned stays unless the endpoint is leaving. */
@@ -225,8 +180,8 @@ end_attempt (GwUplink *self)
       forget_ticket (self);
       self->ticket = ticket;
     }
-  /* First the pointers, then the objects: freeing calls nobody back, but leave_place starts another's
-   * attempt. */
+  /* First the pointers, then the objects: freeing calls nobody back, but gw_place_leave starts
+   * another's attempt. */
   g_clear_pointer (&self->mqtt, gw_mqtt_free);
   g_clear_pointer (&self->relay, gw_relay_free);
   g_clear_error (&self->relay_why);
@@ -235,7 +190,7 @@ end_attempt (GwUplink *self)
   self->wants_room = FALSE;
   self->stopping = FALSE;
   self->next_attempt = 0;
-  leave_place (self);
+  gw_place_leave (&self->place);
 }
 
 /* The n-th wait: drawn from the upper half of min (MAX, MIN * 2^n), so that a broker's restart does not bring
@@ -304,8 +259,9 @@ on_timer (gpointer data)
 }
 
 static void
-start_relay (GwUplink *self)
+start_relay (gpointer data)
 {
+  GwUplink *self = data;
   GwUplinkHub *hub = self->hub;
   g_autoptr (GwTrust) trust = NULL;
   GwRelayConfig config = {
@@ -320,8 +276,6 @@ start_relay (GwUplink *self)
     .mqtt5 = self->mqtt_version == GW_UPLINK_MQTT_5,
   };
 
-  self->has_place = TRUE;
-  hub->handshakes++;
   trust = gw_trust_cache_get (hub->anchors, self->anchors, &self->relay_why);
   if (!trust)
     {
@@ -351,7 +305,7 @@ try_now (GwUplink *self)
   self->next_attempt = 0;
   gw_timer_disarm (&self->timer);
   set_state (self, GW_UPLINK_CONNECTING, NULL);
-  take_place (self);
+  gw_place_take (&self->place);
 }
 
 /* ---- the relay's events ---- */
@@ -388,7 +342,7 @@ on_secured (GwRelay *relay, gpointer data)
 
   if (self->will)
     config.will_payload = g_bytes_get_data (self->will, &config.will_len);
-  leave_place (self);
+  gw_place_leave (&self->place);
   self->mqtt = gw_mqtt_new (self->hub->loop, self->hub->port, &config, &mqtt_events, self, &peer, &error);
   if (!self->mqtt)
     {
@@ -703,7 +657,7 @@ gw_uplink_state_to_string (GwUplinkState state)
 const char *
 gw_uplink_get_reason (GwUplink *self)
 {
-  if (self->is_waiting)
+  if (gw_place_waits (&self->place))
     return "Waiting for its turn among the TLS handshakes";
   return self->reason;
 }
@@ -776,6 +730,7 @@ gw_uplink_new (GwUplinkHub *hub,
   self->chain = chain;
   gw_timer_init (&self->timer, hub->loop, on_timer, self);
   gw_step_init (&self->tell, hub->loop, on_tell, self);
+  gw_place_init (&self->place, &hub->handshakes, start_relay, self);
   hub->n_uplinks++;
   return self;
 }
@@ -809,7 +764,7 @@ gw_uplink_hub_new (GwLoop *loop, const char *runtime_dir, GError **error)
   self->creds = gw_delegate_creds_new ();
   self->names = gw_names_new (loop);
   self->anchors = gw_trust_cache_new ();
-  g_queue_init (&self->waiting);
+  self->handshakes.most = GW_UPLINK_MAX_HANDSHAKES;
   return self;
 }
 
@@ -830,5 +785,5 @@ gw_uplink_hub_free (GwUplinkHub *self)
 guint
 gw_uplink_hub_handshakes (GwUplinkHub *self)
 {
-  return self->handshakes;
+  return self->handshakes.taken;
 }
