@@ -48,13 +48,6 @@ gw_exchange_is_free (const GwExchange *self, int64_t now)
   return self->phase == GW_EXCHANGE_IDLE && now >= self->free_at;
 }
 
-bool
-gw_exchange_is_jammed (const GwExchange *self, int64_t now)
-{
-  return self->jammed_at != 0 && now - self->heard_at < QUIET_USEC
-         && now - self->jammed_at >= GW_EXCHANGE_JAM_MS * USEC_PER_MS;
-}
-
 void
 gw_exchange_begin (GwExchange *self, const GwFrame *frame, bool patient, int64_t now)
 {
@@ -123,7 +116,7 @@ gw_exchange_heard (GwExchange *self, size_t octets, int64_t now)
       if (self->jammed_at == 0 || was_quiet)
         self->jammed_at = now;
       if (now - self->jammed_at < GW_EXCHANGE_JAM_MS * USEC_PER_MS)
-        self->free_at = latest (self->free_at, now + GAP_USEC);
+        self->free_at = latest (self->free_at, now + gw_exchange_usec (self, GW_EXCHANGE_QUIET_OCTETS));
     }
 }
 

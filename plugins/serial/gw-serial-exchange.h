@@ -18,8 +18,10 @@
 /* Fewer octets than this are a glitch of the driver that is switched, not an answer that was damaged: even an empty one
  * has six. */
 #define GW_EXCHANGE_GARBAGE_MIN 6
-/* A line that is never silent for so long is spoken into. */
+/* A line that is never silent for so long is spoken into. Silence is that of so many octets: a UART hands them over in
+ * portions of 16. */
 #define GW_EXCHANGE_JAM_MS 200
+#define GW_EXCHANGE_QUIET_OCTETS 20
 
 typedef enum
 {
@@ -71,8 +73,6 @@ void gw_exchange_init (GwExchange *self, unsigned speed, size_t datagram_max, in
 int64_t gw_exchange_usec (const GwExchange *self, size_t octets);
 /* Whether the next one may begin. */
 bool gw_exchange_is_free (const GwExchange *self, int64_t now);
-/* Whether somebody has been on it for so long that it is spoken into. */
-bool gw_exchange_is_jammed (const GwExchange *self, int64_t now);
 /* @frame is handed to the line. Its information must stay until the end. @patient: nobody else needs the line, and nobody
  * knows yet how late answers come. */
 void gw_exchange_begin (GwExchange *self, const GwFrame *frame, bool patient, int64_t now);

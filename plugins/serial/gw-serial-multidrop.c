@@ -323,7 +323,7 @@ after_calling (GwMultidrop *self, uint8_t address, GwExchangeResult result, int6
     }
   st->garbled = result == GW_EXCHANGE_GARBAGE ? st->garbled + 1 : 0;
   st->due = now + ms (LOST_PERIOD_MS);
-  if (st->garbled >= GW_MULTIDROP_GARBLED_MAX)
+  if (st->garbled >= GW_MULTIDROP_GARBLED_MAX && !self->link.jammed)
     {
       /* Two with one number: unpolled, both forget it. */
       tell (self, GW_MULTIDROP_SHARED, address, now);
@@ -615,8 +615,6 @@ start (GwMultidrop *self, const Choice *choice, int64_t now)
     frame.address = self->address;
   else
     frame = make_request (self);
-  if (gw_exchange_is_jammed (&self->exchange, now))
-    self->window.jammed = true;
   gw_exchange_begin (&self->exchange, &frame, self->kind == GW_MULTIDROP_FIND && self->n_up == 0, now);
   self->funcs->send (self->owner, &frame);
 }
@@ -669,6 +667,15 @@ look_for_hog (GwMultidrop *self, uint8_t address, int64_t length, int64_t now)
   self->link.culprit_permille = permille < 1000 ? permille : 1000;
 }
 
+/* Collisions of a search are garbage too, but not for so long. */
+static bool
+is_jammed (const GwMultidrop *self, int64_t length)
+{
+  size_t bad = self->window.heard > self->window.good ? self->window.heard - self->window.good : 0;
+
+  return gw_exchange_usec (&self->exchange, bad) * 1000 > length * GW_MULTIDROP_JAM_PERMILLE;
+}
+
 static void
 measure (GwMultidrop *self, int64_t now)
 {
@@ -680,10 +687,10 @@ measure (GwMultidrop *self, int64_t now)
   self->link.round_trip_ms = (uint32_t) ((2 * latest (wait, frame) + 2 * frame) / ms (1) + 1);
   if (self->window.data_time > 0)
     self->link.octets_per_second = (uint32_t) (self->window.data_octets * 1000000 / self->window.data_time);
-  self->link.jammed = self->window.jammed;
+  self->link.jammed = is_jammed (self, length);
   self->link.culprit = 0;
   self->link.culprit_permille = 0;
-  if (self->window.jammed)
+  if (self->link.jammed)
     tell (self, GW_MULTIDROP_JAMMED, 0, now);
   for (unsigned a = FIRST; a <= LAST; a++)
     {
@@ -694,8 +701,7 @@ measure (GwMultidrop *self, int64_t now)
     }
   self->window.wait_max_before = self->window.wait_max;
   self->window.wait_max = self->window.data_time = 0;
-  self->window.octets = self->window.data_octets = 0;
-  self->window.jammed = false;
+  self->window.octets = self->window.data_octets = self->window.heard = self->window.good = 0;
   self->window.until = now + ms (GW_MULTIDROP_WINDOW_MS);
   self->funcs->measured (self->owner, &self->link);
 }
@@ -737,6 +743,7 @@ void
 gw_multidrop_heard (GwMultidrop *self, size_t octets, int64_t now)
 {
   self->window.octets += octets;
+  self->window.heard += octets;
   gw_exchange_heard (&self->exchange, octets, now);
 }
 
@@ -745,6 +752,7 @@ gw_multidrop_take (GwMultidrop *self, const GwFrame *frame, int64_t now)
 {
   if (self->ended)
     return;
+  self->window.good += frame->info.len + GW_FRAME_OVERHEAD + 2;
   switch (gw_exchange_take (&self->exchange, frame, now))
     {
     case GW_EXCHANGE_FRAME_ECHO:

@@ -31,7 +31,8 @@
 #define GW_MULTIDROP_CULPRIT_PERMILLE 400 /* of the line's time: more than its share .. */
 #define GW_MULTIDROP_CULPRIT_STATIONS 4   /* .. among so many at least .. */
 #define GW_MULTIDROP_CULPRIT_WINDOWS 5    /* .. for so long */
-#define GW_MULTIDROP_UNASKED_MAX 20   /* frames a window that nobody asked for, then the sender is named */
+#define GW_MULTIDROP_JAM_PERMILLE 500     /* of the time on the line is octets in no good frame: it is jammed */
+#define GW_MULTIDROP_UNASKED_MAX 5    /* frames a window that nobody asked for, then the sender is named */
 
 typedef enum
 {
@@ -135,7 +136,7 @@ typedef struct
   {
     int64_t until, wait_max, wait_max_before, data_time;
     size_t octets, data_octets;
-    bool jammed;
+    size_t heard, good; /* octets that came, and those of them in good frames */
   } window;
   GwMultidropLink link;
   int64_t wait_told;

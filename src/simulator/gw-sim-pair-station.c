@@ -13,7 +13,7 @@
 #define CYCLE_PERIOD_USEC 1000000
 #define TICK_USEC 1000000
 #define BABBLE_CHUNK 64
-#define BABBLE_GAP_NSEC 20000000 /* between frames that nobody asked for */
+#define BABBLE_GAP_NSEC 100000000 /* between frames that nobody asked for */
 #define LIE_OCTETS 40
 
 typedef struct

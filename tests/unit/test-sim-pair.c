@@ -481,6 +481,7 @@ static void
 test_bad_ways (Lab *lab, gconstpointer data)
 {
   GwFrame answer;
+  guint frames = 0;
   gsize octets;
 
   command (lab, "number 0 7");
@@ -500,7 +501,9 @@ test_bad_ways (Lab *lab, gconstpointer data)
   command (lab, "babble 0 off");
   say (lab, 9, NULL, 0, &answer, &octets);
   command (lab, "babble 0 frames");
-  g_assert_cmpuint (say (lab, 9, NULL, 0, &answer, &octets), >=, 2);
+  for (guint i = 0; i < 9; i++)
+    frames += say (lab, 9, NULL, 0, &answer, &octets);
+  g_assert_cmpuint (frames, >=, 2);
   g_assert_cmphex (answer.address, ==, 7);
   command (lab, "babble 0 off");
 }
