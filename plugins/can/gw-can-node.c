@@ -67,17 +67,22 @@ gw_can_node_heard (GwCanNode *self, int64_t now)
   self->speaks = true;
 }
 
-/* Whether the last heartbeats are more than one node sends. A frame may wait for a full bus, but then the one after it
- * comes early: the time over several of them counts. */
+/* Whether the last heartbeats are two nodes'. */
 static bool
 beats_doubled (GwCanNode *self, int64_t now)
 {
-  int64_t first = self->beats[self->n_beats % GW_CAN_BEATS];
+  memmove (self->beats, self->beats + 1, sizeof self->beats - sizeof self->beats[0]);
+  self->beats[GW_CAN_BEATS - 1] = now;
+  if (self->n_beats < GW_CAN_BEATS)
+    self->n_beats++;
+  for (unsigned i = 2; i < GW_CAN_BEATS; i++)
+    {
+      int64_t two = self->beats[i] - self->beats[i - 2];
 
-  self->beats[self->n_beats % GW_CAN_BEATS] = now;
-  if (self->n_beats++ < GW_CAN_BEATS)
-    return false;
-  return now - first < ms (GW_CAN_BEATS_MS);
+      if (two < ms (GW_CAN_BEATS_MIN_MS) || two > ms (GW_CAN_BEATS_MAX_MS))
+        return false;
+    }
+  return self->n_beats == GW_CAN_BEATS;
 }
 
 GwCanNodeAction

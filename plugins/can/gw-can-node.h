@@ -15,9 +15,11 @@
 #define GW_CAN_MISSES_MAX 3
 /* One that sends heartbeats but never answers is a stranger's (any CANopen device does): asked more and more rarely. */
 #define GW_CAN_ASK_MAX_MS 30000
-/* So many heartbeats within that time are two nodes' (one node's take three seconds). */
-#define GW_CAN_BEATS 4
-#define GW_CAN_BEATS_MS 2200
+/* Two nodes' heartbeats: so many in a row of which any three come within about a second. Not a burst, though: heartbeats that
+ * waited for a full bus, or for us, come at once. */
+#define GW_CAN_BEATS 9
+#define GW_CAN_BEATS_MIN_MS 100
+#define GW_CAN_BEATS_MAX_MS 1300
 typedef enum
 {
   GW_CAN_NODE_FREE,

@@ -617,6 +617,29 @@ test_two_on_one (Test *test, gconstpointer data)
   g_assert_cmpuint (gw_can_bus_count_up (test->bus), ==, 4);
 }
 
+/* Heartbeats that waited for a full bus come at once, and are one node's all the same. */
+static void
+test_late_beats (Test *test, gconstpointer data)
+{
+  Node *node = &test->nodes[0];
+
+  add_nodes_up (test, 2);
+  for (guint round = 0; round < 10; round++)
+    {
+      GwCanFrame beat;
+
+      node->plugged = FALSE; /* from the bus, for three seconds */
+      run (test, 3 * SEC);
+      gw_heartbeat_encode (node->number, GW_HEARTBEAT_OPERATIONAL, &beat);
+      for (guint i = 0; i < 3; i++)
+        gw_can_bus_take (test->bus, &beat, now_usec (test));
+      node->plugged = TRUE;
+      run (test, 2 * SEC);
+    }
+  g_assert_cmpuint (test->nmt, ==, 0);
+  g_assert_cmpuint (gw_can_bus_count_up (test->bus), ==, 2);
+}
+
 /* Says one uid to LSS and another to us: taken back for a try, then as it says; never in circles. */
 static void
 test_other_uid (Test *test, gconstpointer data)
@@ -951,6 +974,7 @@ main (int argc, char **argv)
   ADD ("/can-bus/reboot", test_reboot, NULL);
   ADD ("/can-bus/silent", test_silent, NULL);
   ADD ("/can-bus/two-on-one", test_two_on_one, NULL);
+  ADD ("/can-bus/late-beats", test_late_beats, NULL);
   ADD ("/can-bus/other-uid", test_other_uid, NULL);
   ADD ("/can-bus/foreign", test_foreign, NULL);
   ADD ("/can-bus/refused", test_refused, NULL);
