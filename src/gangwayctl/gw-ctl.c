@@ -293,3 +293,19 @@ gw_ctl_find_endpoint (GwCtl *self, const char *word, GwCtlExit *exit)
   *exit = gw_ctl_refuse (self, found->len > 1 ? GW_CTL_USAGE : GW_CTL_NOT_FOUND, what, next);
   return NULL;
 }
+
+gboolean
+gw_ctl_inventory_list (GwCtl *self, const char *method, const char *what, GVariant **list, GwCtlExit *exit)
+{
+  g_autoptr (GVariant) reply = NULL;
+  g_autoptr (GError) error = NULL;
+
+  if (!gw_ctl_load (self, exit))
+    return FALSE;
+  reply = gw_ctl_call (self->inventory, method, g_variant_new ("()"), NULL, &error);
+  if (reply == NULL)
+    *exit = gw_ctl_fail (self, what, error);
+  else
+    *list = g_variant_get_child_value (reply, 0);
+  return reply != NULL;
+}

@@ -67,6 +67,11 @@ GPtrArray *gw_ctl_all (GwCtl *self, const char *interface);
 /* The interface of the object at `path`, or NULL. Needs gw_ctl_load. */
 gpointer gw_ctl_at (GwCtl *self, const char *path, const char *interface);
 
+/* What a listing method of the inventory lists, the caller's; loads first. FALSE, told and *exit set, where it cannot be had: `what`
+ * is what was to be done. */
+gboolean
+gw_ctl_inventory_list (GwCtl *self, const char *method, const char *what, GVariant **list, GwCtlExit *exit);
+
 /* Calls a method that changes something: polkit may ask the person at the terminal, and the agent may take
  * its time. fds may be NULL. Returns the results, NULL with an error. */
 GVariant *

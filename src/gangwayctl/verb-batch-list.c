@@ -27,16 +27,12 @@ print_batches (GwCtl *self, GVariant *list)
 static GwCtlExit
 run (GwCtl *self, int argc, char **argv)
 {
-  g_autoptr (GVariant) reply = NULL, list = NULL;
-  g_autoptr (GError) error = NULL;
+  g_autoptr (GVariant) list = NULL;
   GwCtlExit exit;
 
-  if (!gw_ctl_options (&verb_batch_list, NULL, &argc, &argv, 0, 0, &exit) || !gw_ctl_load (self, &exit))
+  if (!gw_ctl_options (&verb_batch_list, NULL, &argc, &argv, 0, 0, &exit)
+      || !gw_ctl_inventory_list (self, "ListBatches", "list the batches", &list, &exit))
     return exit;
-  reply = gw_ctl_call (self->inventory, "ListBatches", g_variant_new ("()"), NULL, &error);
-  if (reply == NULL)
-    return gw_ctl_fail (self, "list the batches", error);
-  list = g_variant_get_child_value (reply, 0);
   if (self->json)
     gw_ctl_text_print_json (gw_ctl_text_json (list));
   else if (g_variant_n_children (list) > 0)

@@ -27,16 +27,12 @@ print_manifests (GwCtl *self, GVariant *list)
 static GwCtlExit
 run (GwCtl *self, int argc, char **argv)
 {
-  g_autoptr (GVariant) reply = NULL, list = NULL;
-  g_autoptr (GError) error = NULL;
+  g_autoptr (GVariant) list = NULL;
   GwCtlExit exit;
 
-  if (!gw_ctl_options (&verb_inventory_show, NULL, &argc, &argv, 0, 0, &exit) || !gw_ctl_load (self, &exit))
+  if (!gw_ctl_options (&verb_inventory_show, NULL, &argc, &argv, 0, 0, &exit)
+      || !gw_ctl_inventory_list (self, "ListManifests", "list the manifests", &list, &exit))
     return exit;
-  reply = gw_ctl_call (self->inventory, "ListManifests", g_variant_new ("()"), NULL, &error);
-  if (reply == NULL)
-    return gw_ctl_fail (self, "list the manifests", error);
-  list = g_variant_get_child_value (reply, 0);
   if (self->json)
     gw_ctl_text_print_json (json_pack ("{s:o, s:o}", "Inventory", gw_ctl_proxy_json (self->inventory),
                                        "Manifests", gw_ctl_text_json (list)));

@@ -108,6 +108,23 @@ finish_status (GwEnrolment *self, const char *what, GwStatus status)
   finish (self, error);
 }
 
+/* Whether an answer is worth reading: the enrolment is not over, and the answer is one. */
+static gboolean
+goes_on (GwEnrolment *self, const GError *error)
+{
+  if (!self->over && error != NULL)
+    finish (self, error);
+  return !self->over;
+}
+
+/* One request to the endpoint; it holds a reference until @answered has been called. */
+static void
+ask (GwEnrolment *self, guint8 command, const GwCborWriter *body, GwSmpAnswer answered)
+{
+  gw_session_request (self->session, GW_SMP_OP_WRITE, GW_SESSION_GROUP_IDENT, command, body, GW_SMP_PATIENCE_NORMAL, answered,
+                      enrolment_ref (self));
+}
+
 static void
 load_outgoing (GwEnrolment *self, GBytes *octets)
 {
@@ -170,13 +187,8 @@ on_certificate_part (const GwSmpResult *result, GwBytes body, const GError *erro
   g_autoptr (GwEnrolment) self = data;
   int done;
 
-  if (self->over)
+  if (!goes_on (self, error))
     return;
-  if (error != NULL)
-    {
-      finish (self, error);
-      return;
-    }
   done = take_offset (self, "its certificate", body);
   if (done == 0)
     send_certificate_part (self);
@@ -194,8 +206,7 @@ send_certificate_part (GwEnrolment *self)
   next_part (self, &put.part);
   gw_cbor_writer_init (&body, buffer, sizeof buffer);
   gw_ident_cert_put_encode (&put, &body);
-  gw_session_request (self->session, GW_SMP_OP_WRITE, GW_SESSION_GROUP_IDENT, GW_IDENT_CERT_PUT, &body,
-                      GW_SMP_PATIENCE_NORMAL, on_certificate_part, enrolment_ref (self));
+  ask (self, GW_IDENT_CERT_PUT, &body, on_certificate_part);
 }
 
 static void
@@ -252,13 +263,8 @@ on_csr (const GwSmpResult *result, GwBytes body, const GError *error, gpointer d
   GwIdentChunk chunk;
   GwStatus status;
 
-  if (self->over)
+  if (!goes_on (self, error))
     return;
-  if (error != NULL)
-    {
-      finish (self, error);
-      return;
-    }
   status = gw_ident_csr_rsp_decode (body, &chunk);
   if (status == GW_OK && (chunk.off != self->csr->len || chunk.len > GW_CSR_MAX || chunk.data.len == 0))
     status = GW_E_RANGE;
@@ -283,8 +289,7 @@ ask_csr (GwEnrolment *self)
 
   gw_cbor_writer_init (&body, buffer, sizeof buffer);
   gw_ident_csr_req_encode (&request, &body);
-  gw_session_request (self->session, GW_SMP_OP_WRITE, GW_SESSION_GROUP_IDENT, GW_IDENT_CSR, &body, GW_SMP_PATIENCE_NORMAL,
-                      on_csr, enrolment_ref (self));
+  ask (self, GW_IDENT_CSR, &body, on_csr);
 }
 
 /* ---- ownership ---- */
@@ -296,13 +301,8 @@ on_own (const GwSmpResult *result, GwBytes body, const GError *error, gpointer d
   GwIdentOwnRsp answer;
   GwStatus status;
 
-  if (self->over)
+  if (!goes_on (self, error))
     return;
-  if (error != NULL)
-    {
-      finish (self, error);
-      return;
-    }
   status = gw_ident_own_rsp_decode (body, &answer);
   if (status != GW_OK || answer.state != GW_LINK_STATE_OWNED)
     {
@@ -326,8 +326,7 @@ send_own (GwEnrolment *self)
   memcpy (request.sha, self->out.sha, sizeof request.sha);
   gw_cbor_writer_init (&body, buffer, sizeof buffer);
   gw_ident_own_req_encode (&request, &body);
-  gw_session_request (self->session, GW_SMP_OP_WRITE, GW_SESSION_GROUP_IDENT, GW_IDENT_OWN, &body, GW_SMP_PATIENCE_NORMAL,
-                      on_own, enrolment_ref (self));
+  ask (self, GW_IDENT_OWN, &body, on_own);
 }
 
 static void
@@ -336,13 +335,8 @@ on_anchor_part (const GwSmpResult *result, GwBytes body, const GError *error, gp
   g_autoptr (GwEnrolment) self = data;
   int done;
 
-  if (self->over)
+  if (!goes_on (self, error))
     return;
-  if (error != NULL)
-    {
-      finish (self, error);
-      return;
-    }
   done = take_offset (self, "its owner's certificate", body);
   if (done == 0)
     send_anchor_part (self);
@@ -360,8 +354,7 @@ send_anchor_part (GwEnrolment *self)
   next_part (self, &anchor.part);
   gw_cbor_writer_init (&body, buffer, sizeof buffer);
   gw_ident_anchor_encode (&anchor, &body);
-  gw_session_request (self->session, GW_SMP_OP_WRITE, GW_SESSION_GROUP_IDENT, GW_IDENT_ANCHOR, &body, GW_SMP_PATIENCE_NORMAL,
-                      on_anchor_part, enrolment_ref (self));
+  ask (self, GW_IDENT_ANCHOR, &body, on_anchor_part);
 }
 
 static void

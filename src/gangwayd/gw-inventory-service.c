@@ -332,25 +332,47 @@ on_lookup (GwDBusInventory *skeleton, GDBusMethodInvocation *invocation, const c
   return G_DBUS_METHOD_INVOCATION_HANDLED;
 }
 
+typedef GVariant *(*RowFunc) (gconstpointer info);
+
+/* Answers with a row for each of @list, or with why there is none; takes @error over. */
+static gboolean
+answer_list (GDBusMethodInvocation *invocation, GPtrArray *list, const char *type, RowFunc row, GError *error)
+{
+  GVariantBuilder builder;
+
+  if (list == NULL)
+    return fail_call (invocation, error);
+  g_variant_builder_init (&builder, G_VARIANT_TYPE (type));
+  for (guint i = 0; i < list->len; i++)
+    g_variant_builder_add_value (&builder, row (g_ptr_array_index (list, i)));
+  g_dbus_method_invocation_return_value (invocation, g_variant_new ("(@*)", g_variant_builder_end (&builder)));
+  return G_DBUS_METHOD_INVOCATION_HANDLED;
+}
+
+static GVariant *
+batch_row (gconstpointer data)
+{
+  const GwBatchInfo *info = data;
+
+  return g_variant_new ("(ssttt)", info->name, info->policy, info->ids, (guint64) info->added / G_USEC_PER_SEC,
+                        (guint64) info->adopt_until / G_USEC_PER_SEC);
+}
+
 static gboolean
 on_list_batches (GwDBusInventory *skeleton, GDBusMethodInvocation *invocation, GwInventoryService *self)
 {
   GError *error = NULL;
   g_autoptr (GPtrArray) batches = gw_inventory_list_batches (self->services->inventory, &error);
-  GVariantBuilder builder;
 
-  if (batches == NULL)
-    return fail_call (invocation, error);
-  g_variant_builder_init (&builder, G_VARIANT_TYPE ("a(ssttt)"));
-  for (guint i = 0; i < batches->len; i++)
-    {
-      GwBatchInfo *info = g_ptr_array_index (batches, i);
+  return answer_list (invocation, batches, "a(ssttt)", batch_row, error);
+}
 
-      g_variant_builder_add (&builder, "(ssttt)", info->name, info->policy, info->ids, (guint64) info->added / G_USEC_PER_SEC,
-                             (guint64) info->adopt_until / G_USEC_PER_SEC);
-    }
-  gw_dbus_inventory_complete_list_batches (skeleton, invocation, g_variant_builder_end (&builder));
-  return G_DBUS_METHOD_INVOCATION_HANDLED;
+static GVariant *
+manifest_row (gconstpointer data)
+{
+  const GwManifestInfo *info = data;
+
+  return g_variant_new ("(sstt)", info->name, info->signer, info->chips, (guint64) info->imported / G_USEC_PER_SEC);
 }
 
 static gboolean
@@ -358,20 +380,8 @@ on_list_manifests (GwDBusInventory *skeleton, GDBusMethodInvocation *invocation,
 {
   GError *error = NULL;
   g_autoptr (GPtrArray) manifests = gw_inventory_list_manifests (self->services->inventory, &error);
-  GVariantBuilder builder;
 
-  if (manifests == NULL)
-    return fail_call (invocation, error);
-  g_variant_builder_init (&builder, G_VARIANT_TYPE ("a(sstt)"));
-  for (guint i = 0; i < manifests->len; i++)
-    {
-      GwManifestInfo *info = g_ptr_array_index (manifests, i);
-
-      g_variant_builder_add (&builder, "(sstt)", info->name, info->signer, info->chips,
-                             (guint64) info->imported / G_USEC_PER_SEC);
-    }
-  gw_dbus_inventory_complete_list_manifests (skeleton, invocation, g_variant_builder_end (&builder));
-  return G_DBUS_METHOD_INVOCATION_HANDLED;
+  return answer_list (invocation, manifests, "a(sstt)", manifest_row, error);
 }
 
 /* ---- Approve ---- */
