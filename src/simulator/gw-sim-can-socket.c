@@ -3,7 +3,6 @@
 #include "gw-sim-can-socket.h"
 
 #include <errno.h>
-#include <linux/can.h>
 #include <linux/can/raw.h>
 #include <net/if.h>
 #include <string.h>
@@ -11,6 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "gw-can-raw-codec.h"
 #include "gw-sim-pacer.h"
 
 /* A full queue of the interface and an interface that is down are told by no event. */
@@ -53,41 +53,6 @@ socket_now (GwSimCanBus *bus)
   return gw_loop_now (((Socket *)bus)->loop) * 1000;
 }
 
-/* ---- linux/can.h ---- */
-
-static gsize
-to_kernel (const GwCanFrame *frame, struct canfd_frame *out)
-{
-  *out = (struct canfd_frame){ .can_id = frame->id, .len = frame->len };
-  if (frame->extended)
-    out->can_id |= CAN_EFF_FLAG;
-  if (frame->remote)
-    out->can_id |= CAN_RTR_FLAG;
-  else
-    memcpy (out->data, frame->data, frame->len);
-  if (frame->fd)
-    out->flags = frame->brs ? CANFD_BRS : 0;
-  return frame->fd ? CANFD_MTU : CAN_MTU;
-}
-
-static bool
-from_kernel (const struct canfd_frame *in, gsize size, GwCanFrame *out)
-{
-  if ((size != CAN_MTU && size != CANFD_MTU) || in->can_id & CAN_ERR_FLAG)
-    return false;
-  *out = (GwCanFrame){ .id = in->can_id & (in->can_id & CAN_EFF_FLAG ? CAN_EFF_MASK : CAN_SFF_MASK),
-                       .extended = in->can_id & CAN_EFF_FLAG,
-                       .remote = in->can_id & CAN_RTR_FLAG,
-                       .fd = size == CANFD_MTU,
-                       .len = in->len };
-  out->brs = out->fd && in->flags & CANFD_BRS;
-  if (!gw_can_frame_is_valid (out))
-    return false;
-  if (!out->remote)
-    memcpy (out->data, in->data, out->len);
-  return true;
-}
-
 static bool
 is_same (const GwCanFrame *a, const GwCanFrame *b)
 {
@@ -122,7 +87,7 @@ static gboolean
 give (Socket *self, GwSimCanMailbox *box, gint64 now)
 {
   struct canfd_frame frame;
-  gsize size = to_kernel (&box->frame, &frame);
+  gsize size = gw_can_raw_encode (&box->frame, &frame);
 
   if (write (self->fd, &frame, size) == (gssize)size)
     {
@@ -194,11 +159,12 @@ receive (Socket *self)
   struct iovec iov = { &octets, sizeof octets };
   struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1 };
   gssize n = recvmsg (self->fd, &message, 0);
+  GwCanRawError error;
   GwCanFrame frame;
 
   if (n < 0)
     return FALSE;
-  if (!from_kernel (&octets, n, &frame))
+  if (gw_can_raw_decode (&octets, n, &frame, &error) != GW_CAN_RAW_FRAME)
     return TRUE;
   if (message.msg_flags & MSG_CONFIRM)
     take_echo (self, &frame);
