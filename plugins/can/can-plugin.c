@@ -189,6 +189,9 @@ start_timer (Plugin *self)
 {
   self->timer = g_source_new (&timer_funcs, sizeof (Timer));
   ((Timer *) self->timer)->plugin = self;
+  /* What has come is read first (and takes a turn, too): after a pause of this process an answer that lies in the socket must
+   * not count as silence. */
+  g_source_set_priority (self->timer, G_PRIORITY_DEFAULT + 1);
   g_source_attach (self->timer, NULL);
 }
 

@@ -18,6 +18,7 @@
 #define PENDING_MAX 16u
 #define PENDING_DOUBT 3u
 #define PENDING_WAIT_USEC INT64_C (100000)
+#define SILENT_RUN_MAX 6u
 #define FULL_HOLD_USEC INT64_C (10000000)
 
 static int64_t
@@ -145,16 +146,27 @@ fail (GwLssMaster *self, int64_t now)
   if (self->fails < 16)
     self->fails++;
   pause = at_most (GW_LSS_FAILED_USEC << (self->fails - 1), GW_LSS_FAILED_MAX_USEC);
-  pause = at_least (pause, GW_LSS_FAILED_SHARE * (now - self->begun_at));
-  self->known[0] = self->known[1] = false;
+  if (self->fails
+      >= FAILS_DOUBT) /* once may be a machine that had other things to do: go on where it ended */
+    {
+      pause = at_least (pause, GW_LSS_FAILED_SHARE * (now - self->begun_at));
+      self->known[0] = self->known[1] = false;
+    }
   self->dirty = true;
   rest (self, now + pause);
+}
+
+/* Whether this search has had its share of attempts and time. */
+static bool
+is_enough (const GwLssMaster *self, int64_t now)
+{
+  return self->patience.attempts + 1 >= GW_LSS_ATTEMPTS_MAX || now - self->begun_at > GW_LSS_SEARCH_MAX_USEC;
 }
 
 static void
 try_again (GwLssMaster *self, int64_t now)
 {
-  if (self->patience.attempts + 1 >= GW_LSS_ATTEMPTS_MAX || now - self->begun_at > GW_LSS_SEARCH_MAX_USEC)
+  if (is_enough (self, now))
     {
       bool was_found = self->step == GW_LSS_STEP_CONFIGURE;
 
@@ -243,15 +255,13 @@ begin_sub (GwLssMaster *self, unsigned sub, int64_t now)
       return;
     }
   self->bit = SUB_BITS - 1;
+  self->silent_run = 0;
   ask_bit (self);
 }
 
-/* @self->bit is decided. */
 static void
-take_bit (GwLssMaster *self, bool set, int64_t now)
+next_bit (GwLssMaster *self, int64_t now)
 {
-  if (set)
-    self->value |= (uint64_t)1 << shift_of_bit (self);
   if (self->bit == 0)
     {
       confirm_sub (self, self->sub, now);
@@ -259,6 +269,54 @@ take_bit (GwLssMaster *self, bool set, int64_t now)
     }
   self->bit--;
   ask_bit (self);
+}
+
+static void
+set_bit (GwLssMaster *self, bool set)
+{
+  if (set)
+    self->value |= (uint64_t)1 << shift_of_bit (self);
+}
+
+/* After a wrong bit nobody answers any more: that is not to cost all bits that follow. */
+static void
+take_bit (GwLssMaster *self, bool answered, int64_t now)
+{
+  set_bit (self, answered == self->guess);
+  self->silent_run = answered ? 0 : self->silent_run + 1;
+  if (self->silent_run >= SILENT_RUN_MAX && self->bit > 0)
+    go (self, GW_LSS_STEP_CHECK);
+  else
+    next_bit (self, now);
+}
+
+/* Looks for the longest beginning that is still answered; @bad bits are not. */
+static void
+begin_bisect (GwLssMaster *self, unsigned bad)
+{
+  self->silent_run = 0;
+  self->good = 0;
+  self->bad = bad;
+  go (self, GW_LSS_STEP_BISECT);
+}
+
+static void
+take_check (GwLssMaster *self, bool answered, int64_t now)
+{
+  self->silent_run = 0;
+  if (answered)
+    {
+      next_bit (self, now);
+      return;
+    }
+  if (is_enough (self, now))
+    {
+      try_again (self, now);
+      return;
+    }
+  self->patience.attempts++;
+  self->counters.retried++;
+  begin_bisect (self, SUB_BITS - self->bit);
 }
 
 static void
@@ -282,7 +340,8 @@ take_bisect (GwLssMaster *self, bool answered, int64_t now)
   bit = (uint64_t)1 << shift_of_bit (self);
   was_set = (self->value & bit) != 0;
   self->value &= ~(2 * bit - 1);
-  take_bit (self, !was_set, now);
+  set_bit (self, !was_set);
+  next_bit (self, now);
 }
 
 static void
@@ -307,9 +366,7 @@ take_confirm (GwLssMaster *self, bool answered, int64_t now)
     {
       self->known[i] = false;
       self->known[1] = false;
-      self->good = 0;
-      self->bad = SUB_BITS;
-      go (self, GW_LSS_STEP_BISECT);
+      begin_bisect (self, SUB_BITS);
       return;
     }
   self->known[i] = true;
@@ -443,7 +500,10 @@ advance (GwLssMaster *self, int64_t now)
       take_nonsense (self, now);
       break;
     case GW_LSS_STEP_BIT:
-      take_bit (self, answered == self->guess, now);
+      take_bit (self, answered, now);
+      break;
+    case GW_LSS_STEP_CHECK:
+      take_check (self, answered, now);
       break;
     case GW_LSS_STEP_BISECT:
       take_bisect (self, answered, now);
@@ -640,6 +700,9 @@ encode_step (const GwLssMaster *self, GwCanFrame *frame)
     case GW_LSS_STEP_BIT:
       encode_fastscan (id_number (self) | (uint32_t)self->guess << self->bit, self->bit, self->sub, self->sub,
                        frame);
+      break;
+    case GW_LSS_STEP_CHECK:
+      encode_fastscan (id_number (self), self->bit, self->sub, self->sub, frame);
       break;
     case GW_LSS_STEP_BISECT:
       encode_fastscan (id_number (self), SUB_BITS - (self->good + self->bad) / 2, self->sub, self->sub,

@@ -9,8 +9,8 @@
  * One frame at a time is out. Only nodes with our vendor and product are looked at: those two are asked whole.
  *
  * Silence is an answer, too, and the only thing that takes long: for how long it is waited is made from the slowest answer of
- * late. What an answer said wrongly (a late copy, a lost frame) shows when the whole number is asked; then the search goes
- * on from the last bit that still holds.
+ * late. What was understood wrongly (a late copy, a lost frame) shows when the whole number is asked, or after some silences in
+ * a row; then the search goes on from the last bit that still holds.
  *
  * Whoever answers everything hides the others. They are found all the same where equal answers come as frames of their own, by
  * counting them.
@@ -31,7 +31,7 @@
 #define GW_LSS_FAILED_MAX_USEC INT64_C (8000000)
 #define GW_LSS_FAILED_SHARE 4
 #define GW_LSS_ATTEMPTS_MAX 8
-#define GW_LSS_SEARCH_MAX_USEC INT64_C (5000000)
+#define GW_LSS_SEARCH_MAX_USEC INT64_C (4000000)
 #define GW_LSS_CONFIGURE_TRIES 3
 /* The link does not send what it was given: give up. */
 #define GW_LSS_SEND_USEC INT64_C (2000000)
@@ -90,6 +90,7 @@ typedef enum
   GW_LSS_STEP_START,
   GW_LSS_STEP_NONSENSE,  /* a vendor that nobody has */
   GW_LSS_STEP_BIT,
+  GW_LSS_STEP_CHECK,     /* all that was found of a sub: so many silences in a row are rare */
   GW_LSS_STEP_BISECT,
   GW_LSS_STEP_CONFIRM,   /* all of a sub */
   GW_LSS_STEP_CONFIGURE,
@@ -123,6 +124,7 @@ typedef struct
   unsigned sub, bit;    /* the bit of the sub that is asked */
   bool guess;           /* its value in the question */
   bool known[2];        /* @value's revision, serial number come from an attempt before */
+  unsigned silent_run;  /* so many bits in a row were decided by silence */
   unsigned good, bad;   /* BISECT: prefixes of so many bits hold, do not hold */
   unsigned tries, fails, quiet;
   uint8_t node_id;

@@ -31,7 +31,7 @@ time_answer (GwLssPatience *self, int64_t took)
   if (self->samples == 0)
     self->late = took;
   else if (self->attempts > 0)
-    self->late = at_least (self->late, took);
+    self->late = at_least (self->late, at_most (took, GW_LSS_WAIT_MAX_USEC));
   else if (took > self->late)
     self->late += at_most (took - self->late, self->late / 2 + WAIT_SLACK_USEC);
   else
