@@ -227,7 +227,7 @@ run (Peer *self)
     {
       struct pollfd fds[]
           = { { self->can, POLLIN, 0 }, { self->input_ended ? -1 : STDIN_FILENO, POLLIN, 0 } };
-      gint64 wait = MAX (due - g_get_monotonic_time (), 0);
+      gint64 left = due - g_get_monotonic_time (), wait = MAX (left, 0); /* MAX looks twice */
       struct timespec timeout = { wait / G_USEC_PER_SEC, wait % G_USEC_PER_SEC * 1000 };
 
       if (ppoll (fds, G_N_ELEMENTS (fds), due == G_MAXINT64 ? NULL : &timeout, NULL) < 0 && errno != EINTR)

@@ -9,7 +9,7 @@ import time
 
 class Ours:
     def __init__(self, name, tx_id, rx_id, *options, timeout=60):
-        program = os.path.join(os.environ["GANGWAY_BUILD"], "tests", "lib", "isotp-peer")
+        program = os.environ.get("ISOTP_PEER") or os.path.join(os.environ["GANGWAY_BUILD"], "tests", "lib", "isotp-peer")
         self.process = subprocess.Popen([program, f"--can={name}", f"--tx-id={tx_id}", f"--rx-id={rx_id}",
                                          f"--timeout={timeout * 1000}", *options],
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE)

@@ -60,7 +60,7 @@ mount -t tmpfs -o mode=1777 tmpfs /dev/shm
 mount -t tmpfs -o mode=755 tmpfs /run
 ln -s /proc/self/fd /dev/fd
 hostname uml
-load drivers/net/can/dev/can-dev drivers/net/can/vcan net/can/can net/can/can-raw
+load drivers/net/can/dev/can-dev drivers/net/can/vcan net/can/can net/can/can-raw net/sched/sch_tbf
 ip link set lo up
 ip link add vcan0 type vcan && ip link set vcan0 mtu 16 up
 ip link add vcan1 type vcan && ip link set vcan1 mtu 72 up

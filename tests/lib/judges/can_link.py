@@ -96,7 +96,8 @@ class Recording:
         link = Link(self.name)
         link.send(EFF | LAST[0], LAST[1])
         link.close()
-        while not self._tail().endswith(b" %08X#%s\n" % (LAST[0], LAST[1].hex().upper().encode())):
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and not self._tail().endswith(b" %08X#%s\n" % (LAST[0], LAST[1].hex().upper().encode())):
             time.sleep(0.01)
         self.process.terminate()
         self.process.wait()
