@@ -117,19 +117,35 @@ def online(args, pause, cpu_seconds):
         lab.start_can()
         lab.control("power-cycle all")
         lab.control(f"power {NODES} off")
-        yield {"bench": "can-online", "begin": "power-up", **Watch(lab, cpu_seconds).run()}
+        yield {"bench": "can-online", "begin": "power-up, new", **Watch(lab, cpu_seconds).run()}
         pause(6)  # an endpoint begins no more often than every 5 s
         lab.plugins[CAN].stop()
         lab.agent.kill()
         wait("the agent to be away", lambda: not lab.bus.owner, 10)
         lab.wait_agent()
         lab.plugins[CAN].resume()
-        yield {"bench": "can-online", "begin": "numbered", **Watch(lab, cpu_seconds).run()}
+        yield {"bench": "can-online", "begin": "numbered, known", **Watch(lab, cpu_seconds).run()}
         lab.control("start all")
         lab.control("rate all 1")
         for _ in range(NEWCOMERS):
             pause(5)
             yield newcomer(lab, ids[NODES])
+
+
+def numbered_new(args, pause, cpu_seconds):
+    """Chips that the agent has never seen, but that have their numbers already: what proving and enrolling them takes."""
+    with Lab(endpoints=NODES, build=args.build, bus="can", sim_args=["--rate", "0"], broker_saves=False) as lab:
+        lab.start(plugins=False)
+        lab.agent.stop()
+        wait("the agent to be away", lambda: not lab.bus.owner, 10)
+        agent = StandIn(lab.address)
+        lab.start_can()
+        wait("all to be numbered", lambda: bus(lab)["numbered"] == NODES and len(agent.nodes) == NODES, 120)
+        pause(6)
+        agent.leave()
+        lab.agent.resume()
+        lab.wait_agent()
+        yield {"bench": "can-online", "begin": "numbered, new", **Watch(lab, cpu_seconds).run()}
 
 
 def newcomer(lab, key_id):
@@ -180,5 +196,6 @@ def others(lab, bad):
 
 def can(args, pause, cpu_seconds):
     yield from isotp(args, pause, cpu_seconds)
+    yield from numbered_new(args, pause, cpu_seconds)
     yield from online(args, pause, cpu_seconds)
     yield from fairness(args, pause)

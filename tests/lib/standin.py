@@ -77,6 +77,11 @@ class StandIn:
             return False
         return True
 
+    def leave(self):
+        """Gives the name back, for the agent itself."""
+        self.close()
+        self.connection.close_sync(None)
+
     def close(self):
         if self.source:
             GLib.source_remove(self.source)
