@@ -4,7 +4,6 @@
 
 #include <string.h>
 
-#define SUB_BITS 32u
 #define NEVER INT64_MIN
 /* No vendor is likely to have both. */
 #define NONSENSE_VENDOR 0xA5C35A3Cu
@@ -18,7 +17,6 @@
 #define PENDING_MAX 16u
 #define PENDING_DOUBT 3u
 #define PENDING_WAIT_USEC INT64_C (100000)
-#define SILENT_RUN_MAX 6u
 #define FULL_HOLD_USEC INT64_C (10000000)
 
 static int64_t
@@ -72,7 +70,7 @@ tell (GwLssMaster *self, GwLssTrouble kind, uint64_t uid, int64_t now)
 static void
 hold (GwLssMaster *self, GwLssHoldWhy why, uint8_t node_id, int64_t until)
 {
-  gw_lss_holds_add (&self->holds, self->value, why, node_id, until);
+  gw_lss_holds_add (&self->holds, self->trail.uid, why, node_id, until);
 }
 
 static bool
@@ -150,7 +148,7 @@ fail (GwLssMaster *self, int64_t now)
       >= FAILS_DOUBT) /* once may be a machine that had other things to do: go on where it ended */
     {
       pause = at_least (pause, GW_LSS_FAILED_SHARE * (now - self->begun_at));
-      self->known[0] = self->known[1] = false;
+      gw_lss_trail_forget (&self->trail);
     }
   self->dirty = true;
   rest (self, now + pause);
@@ -173,7 +171,7 @@ try_again (GwLssMaster *self, int64_t now)
       if (was_found)
         {
           hold (self, GW_LSS_HOLD_OFF, 0, now + GW_LSS_HOLD_USEC);
-          tell (self, GW_LSS_TROUBLE_REFUSED, self->value, now);
+          tell (self, GW_LSS_TROUBLE_REFUSED, self->trail.uid, now);
         }
       fail (self, now);
       if (!was_found && self->fails >= FAILS_TELL)
@@ -186,30 +184,30 @@ try_again (GwLssMaster *self, int64_t now)
   begin_attempt (self);
 }
 
-/* The search has led to @self->value, who is not to be numbered now. */
+/* The search has led to @self->trail.uid, who is not to be numbered now. */
 static void
 leave_held (GwLssMaster *self, int64_t now)
 {
-  self->known[0] = self->known[1] = false;
+  gw_lss_trail_forget (&self->trail);
   rest (self, now + GW_LSS_PERIOD_HELD_USEC);
 }
 
 static void
 confirm_sub (GwLssMaster *self, unsigned sub, int64_t now)
 {
-  self->sub = sub;
+  self->trail.sub = sub;
   if (sub == GW_LSS_SUB_SERIAL)
     {
-      uint8_t node_id = living_number (self, self->value, now);
+      uint8_t node_id = living_number (self, self->trail.uid, now);
 
-      if (node_id != 0 && !gw_lss_holds_has (&self->holds, self->value))
+      if (node_id != 0 && !gw_lss_holds_has (&self->holds, self->trail.uid))
         {
           hold (self, GW_LSS_HOLD_DOUBT, node_id, now + GW_LSS_DOUBT_USEC);
-          self->known[0] = self->known[1] = false;
+          gw_lss_trail_forget (&self->trail);
           begin_search (self, now); /* there may be others */
           return;
         }
-      if (gw_lss_holds_has (&self->holds, self->value))
+      if (gw_lss_holds_has (&self->holds, self->trail.uid))
         {
           leave_held (self, now);
           return;
@@ -218,92 +216,62 @@ confirm_sub (GwLssMaster *self, unsigned sub, int64_t now)
   go (self, GW_LSS_STEP_CONFIRM);
 }
 
-/* The place of @self->bit in @self->value. */
-static unsigned
-shift_of_bit (const GwLssMaster *self)
-{
-  return self->bit + (self->sub == GW_LSS_SUB_REVISION ? SUB_BITS : 0);
-}
-
 /* Asks for the bit's value that is rather wanted: away from those that are held off, else 0; by lot where a
  * search has been in vain. */
 static void
 ask_bit (GwLssMaster *self)
 {
-  unsigned shift = shift_of_bit (self);
-  bool held_0, held_1;
+  unsigned shift = gw_lss_trail_shift (&self->trail);
+  uint64_t prefix = self->trail.uid;
+  bool held_0 = gw_lss_holds_has_below (&self->holds, prefix, shift);
+  bool held_1 = gw_lss_holds_has_below (&self->holds, prefix | (uint64_t)1 << shift, shift);
 
-  self->value &= ~(((uint64_t)2 << shift) - 1); /* nothing of an attempt before from here on */
-  held_0 = gw_lss_holds_has_below (&self->holds, self->value, shift);
-  held_1 = gw_lss_holds_has_below (&self->holds, self->value | (uint64_t)1 << shift, shift);
   if (held_0 != held_1)
-    self->guess = held_0;
+    self->trail.guess = held_0;
   else if (held_0 || self->fails > 0 || self->patience.attempts > 1)
-    self->guess = toss (self);
+    self->trail.guess = toss (self);
   else
-    self->guess = false;
+    self->trail.guess = false;
   go (self, GW_LSS_STEP_BIT);
 }
 
 static void
 begin_sub (GwLssMaster *self, unsigned sub, int64_t now)
 {
-  self->sub = sub;
-  if (self->known[sub - GW_LSS_SUB_REVISION])
+  self->trail.sub = sub;
+  if (self->trail.known[sub - GW_LSS_SUB_REVISION])
     {
       confirm_sub (self, sub, now);
       return;
     }
-  self->bit = SUB_BITS - 1;
-  self->silent_run = 0;
+  gw_lss_trail_begin (&self->trail);
   ask_bit (self);
 }
 
 static void
 next_bit (GwLssMaster *self, int64_t now)
 {
-  if (self->bit == 0)
-    {
-      confirm_sub (self, self->sub, now);
-      return;
-    }
-  self->bit--;
-  ask_bit (self);
-}
-
-static void
-set_bit (GwLssMaster *self, bool set)
-{
-  if (set)
-    self->value |= (uint64_t)1 << shift_of_bit (self);
+  if (gw_lss_trail_next (&self->trail))
+    ask_bit (self);
+  else
+    confirm_sub (self, self->trail.sub, now);
 }
 
 /* After a wrong bit nobody answers any more: that is not to cost all bits that follow. */
 static void
 take_bit (GwLssMaster *self, bool answered, int64_t now)
 {
-  set_bit (self, answered == self->guess);
-  self->silent_run = answered ? 0 : self->silent_run + 1;
-  if (self->silent_run >= SILENT_RUN_MAX && self->bit > 0)
+  gw_lss_trail_decide (&self->trail, answered);
+  if (gw_lss_trail_is_doubtful (&self->trail))
     go (self, GW_LSS_STEP_CHECK);
   else
     next_bit (self, now);
 }
 
-/* Looks for the longest beginning that is still answered; @bad bits are not. */
-static void
-begin_bisect (GwLssMaster *self, unsigned bad)
-{
-  self->silent_run = 0;
-  self->good = 0;
-  self->bad = bad;
-  go (self, GW_LSS_STEP_BISECT);
-}
-
 static void
 take_check (GwLssMaster *self, bool answered, int64_t now)
 {
-  self->silent_run = 0;
+  self->trail.silent_run = 0;
   if (answered)
     {
       next_bit (self, now);
@@ -316,78 +284,64 @@ take_check (GwLssMaster *self, bool answered, int64_t now)
     }
   self->patience.attempts++;
   self->counters.retried++;
-  begin_bisect (self, SUB_BITS - self->bit);
+  gw_lss_trail_halve (&self->trail, 0);
+  go (self, GW_LSS_STEP_BISECT);
 }
 
 static void
 take_bisect (GwLssMaster *self, bool answered, int64_t now)
 {
-  unsigned middle = (self->good + self->bad) / 2;
-  uint64_t bit;
-  bool was_set;
-
-  if (answered)
-    self->good = middle;
+  if (gw_lss_trail_halved (&self->trail, answered))
+    next_bit (self, now);
   else
-    self->bad = middle;
-  if (self->bad - self->good > 1)
-    {
-      go (self, GW_LSS_STEP_BISECT);
-      return;
-    }
-  /* good bits hold and one more does not: that one is the other way. */
-  self->bit = SUB_BITS - 1 - self->good;
-  bit = (uint64_t)1 << shift_of_bit (self);
-  was_set = (self->value & bit) != 0;
-  self->value &= ~(2 * bit - 1);
-  set_bit (self, !was_set);
-  next_bit (self, now);
+    go (self, GW_LSS_STEP_BISECT);
 }
 
 static void
 take_confirm (GwLssMaster *self, bool answered, int64_t now)
 {
-  unsigned i = self->sub - GW_LSS_SUB_REVISION; /* of revision and serial number */
+  unsigned i = self->trail.sub - GW_LSS_SUB_REVISION; /* of revision and serial number */
   uint8_t octets[GW_UID_LEN];
 
-  if (self->sub < GW_LSS_SUB_REVISION)
+  if (self->trail.sub < GW_LSS_SUB_REVISION)
     {
       if (!answered && self->patience.attempts > 0)
         try_again (self, now); /* it did answer that */
       else if (!answered)
         rest (self, now + GW_LSS_PERIOD_USEC); /* nodes of others */
-      else if (self->sub == GW_LSS_SUB_VENDOR)
+      else if (self->trail.sub == GW_LSS_SUB_VENDOR)
         confirm_sub (self, GW_LSS_SUB_PRODUCT, now);
       else
         begin_sub (self, GW_LSS_SUB_REVISION, now);
       return;
     }
-  if (!answered && self->known[i])
+  if (!answered && self->trail.known[i])
     {
-      self->known[i] = false;
-      self->known[1] = false;
-      begin_bisect (self, SUB_BITS);
+      self->trail.known[i] = false;
+      self->trail.known[1] = false;
+      gw_lss_trail_halve (&self->trail, GW_LSS_SUB_BITS);
+      go (self, GW_LSS_STEP_BISECT);
       return;
     }
-  self->known[i] = true;
+  self->trail.known[i] = true;
   if (!answered)
     {
       try_again (self, now);
       return;
     }
-  if (self->sub == GW_LSS_SUB_REVISION)
+  if (self->trail.sub == GW_LSS_SUB_REVISION)
     {
       begin_sub (self, GW_LSS_SUB_SERIAL, now);
       return;
     }
   self->dirty = true;
-  uid_octets (self->value, octets);
+  uid_octets (self->trail.uid, octets);
   self->node_id = self->funcs->number (self->owner, octets, now);
   if (self->node_id < GW_LSS_NODE_MIN || self->node_id > GW_LSS_NODE_MAX
       || is_alive (self, self->node_id, now))
     {
       hold (self, GW_LSS_HOLD_OFF, 0, now + FULL_HOLD_USEC);
-      tell (self, GW_LSS_TROUBLE_FULL, self->value, now);
+      tell (self, GW_LSS_TROUBLE_FULL, self->trail.uid, now);
       leave_held (self, now);
       return;
     }
@@ -414,10 +368,10 @@ take_finish (GwLssMaster *self, int64_t now)
   self->counters.numbered++;
   hold (self, GW_LSS_HOLD_PENDING, self->node_id, now + GW_LSS_TAKEN_USEC);
   self->nodes[n].has_uid = true;
-  self->nodes[n].uid = self->value;
+  self->nodes[n].uid = self->trail.uid;
   self->nodes[n].heard_at = NEVER;
-  self->known[0] = self->known[1] = false;
-  uid_octets (self->value, octets);
+  gw_lss_trail_forget (&self->trail);
+  uid_octets (self->trail.uid, octets);
   begin_search (self, now);
   self->funcs->numbered (self->owner, (uint8_t)n, octets, now);
 }
@@ -445,7 +399,7 @@ take_start (GwLssMaster *self, bool answered, int64_t now)
           self->fails = 0; /* whoever made trouble has gone */
           self->background = 0;
         }
-      self->known[0] = self->known[1] = false;
+      gw_lss_trail_forget (&self->trail);
       rest (self, now + GW_LSS_PERIOD_USEC);
       return;
     }
@@ -545,7 +499,7 @@ take_first_answer (GwLssMaster *self, const GwLssMessage *msg, int64_t now)
   if (self->step == GW_LSS_STEP_CONFIGURE && msg->result.error != GW_LSS_ERROR_NONE)
     {
       hold (self, GW_LSS_HOLD_OFF, 0, now + GW_LSS_HOLD_USEC);
-      tell (self, GW_LSS_TROUBLE_REFUSED, self->value, now);
+      tell (self, GW_LSS_TROUBLE_REFUSED, self->trail.uid, now);
       fail (self, now);
       return;
     }
@@ -655,33 +609,13 @@ gw_lss_master_take (GwLssMaster *self, const GwCanFrame *frame, int64_t now)
 
 /* ---- Out ---- */
 
+/* A vendor that nobody has; who answers stays where it is. */
 static void
-encode_fastscan (uint32_t id_number, unsigned check, unsigned sub, unsigned next, GwCanFrame *frame)
+encode_nonsense (const GwLssMaster *self, GwCanFrame *frame)
 {
-  GwLssMessage msg = { .command = GW_LSS_FASTSCAN };
+  GwLssTrail trail = { .vendor = self->trail.vendor ^ (NONSENSE_VENDOR + self->tries) };
 
-  /* bits that are not asked are sent 0 */
-  msg.fastscan.id_number = check == GW_LSS_BIT_CHECK_START ? 0 : id_number >> check << check;
-  msg.fastscan.bit_check = (uint8_t)check;
-  msg.fastscan.sub = (uint8_t)sub;
-  msg.fastscan.next = (uint8_t)next;
-  gw_lss_encode (&msg, frame);
-}
-
-static uint32_t
-id_number (const GwLssMaster *self)
-{
-  switch (self->sub)
-    {
-    case GW_LSS_SUB_VENDOR:
-      return self->vendor;
-    case GW_LSS_SUB_PRODUCT:
-      return GW_LSS_PRODUCT;
-    case GW_LSS_SUB_REVISION:
-      return (uint32_t)(self->value >> SUB_BITS);
-    default:
-      return (uint32_t)self->value;
-    }
+  gw_lss_trail_encode (&trail, GW_LSS_ASK_FOUND, frame);
 }
 
 static void
@@ -692,24 +626,22 @@ encode_step (const GwLssMaster *self, GwCanFrame *frame)
   switch (self->step)
     {
     case GW_LSS_STEP_START:
-      encode_fastscan (0, GW_LSS_BIT_CHECK_START, 0, 0, frame);
+      gw_lss_trail_encode (&self->trail, GW_LSS_ASK_START, frame);
       break;
     case GW_LSS_STEP_NONSENSE:
-      encode_fastscan (self->vendor ^ (NONSENSE_VENDOR + self->tries), 0, 0, 0, frame);
+      encode_nonsense (self, frame);
       break;
     case GW_LSS_STEP_BIT:
-      encode_fastscan (id_number (self) | (uint32_t)self->guess << self->bit, self->bit, self->sub, self->sub,
-                       frame);
+      gw_lss_trail_encode (&self->trail, GW_LSS_ASK_BIT, frame);
       break;
     case GW_LSS_STEP_CHECK:
-      encode_fastscan (id_number (self), self->bit, self->sub, self->sub, frame);
+      gw_lss_trail_encode (&self->trail, GW_LSS_ASK_FOUND, frame);
       break;
     case GW_LSS_STEP_BISECT:
-      encode_fastscan (id_number (self), SUB_BITS - (self->good + self->bad) / 2, self->sub, self->sub,
-                       frame);
+      gw_lss_trail_encode (&self->trail, GW_LSS_ASK_HALF, frame);
       break;
     case GW_LSS_STEP_CONFIRM:
-      encode_fastscan (id_number (self), 0, self->sub, (self->sub + 1) % GW_LSS_N_SUBS, frame);
+      gw_lss_trail_encode (&self->trail, GW_LSS_ASK_WHOLE, frame);
       break;
     case GW_LSS_STEP_CONFIGURE:
       msg.command = GW_LSS_CONFIGURE_NODE_ID;
@@ -807,8 +739,7 @@ end_hold (GwLssMaster *self, GwLssHold *held, int64_t now)
       self->nodes[n].heard_at = NEVER; /* it was switched off and on */
       if (self->step == GW_LSS_STEP_IDLE)
         {
-          self->value = held->uid;
-          self->known[0] = self->known[1] = true;
+          gw_lss_trail_suppose (&self->trail, held->uid);
           self->start_at = at_most (self->start_at, now);
         }
       break;
@@ -887,7 +818,7 @@ gw_lss_master_init (
 {
   memset (self, 0, sizeof *self);
   gw_lss_holds_init (&self->holds);
-  self->vendor = vendor;
+  self->trail.vendor = vendor;
   self->funcs = funcs;
   self->owner = owner;
   self->start_at = now;

@@ -21,6 +21,7 @@
 #include "gw-lss-codec.h"
 #include "gw-lss-holds.h"
 #include "gw-lss-patience.h"
+#include "gw-lss-trail.h"
 
 /* Idle: somebody new is asked for this often. */
 #define GW_LSS_PERIOD_USEC INT64_C (500000)
@@ -109,7 +110,6 @@ typedef struct
 {
   GwLssMasterCounters counters;
   /* The rest is the implementation's. */
-  uint32_t vendor;
   const GwLssMasterFuncs *funcs;
   void *owner;
   GwLssStep step;
@@ -119,13 +119,7 @@ typedef struct
   int64_t begun_at;     /* the search */
   int64_t pulled_at, sent_at, deadline;
   bool dirty;           /* somebody may be in configuration */
-  /* where the search is */
-  uint64_t value;       /* revision and serial number; bits below are zero */
-  unsigned sub, bit;    /* the bit of the sub that is asked */
-  bool guess;           /* its value in the question */
-  bool known[2];        /* @value's revision, serial number come from an attempt before */
-  unsigned silent_run;  /* so many bits in a row were decided by silence */
-  unsigned good, bad;   /* BISECT: prefixes of so many bits hold, do not hold */
+  GwLssTrail trail;     /* where the search is */
   unsigned tries, fails, quiet;
   uint8_t node_id;
   GwLssPatience patience;
