@@ -13,6 +13,7 @@
 #include "gw-sim-can-wire.h"
 #include "gw-sim-pair-station.h"
 #include "gw-sim-private.h"
+#include "gw-slcan-codec.h"
 
 /* A number from the simulator's seed and a purpose, the same in every run. */
 static guint64
@@ -282,6 +283,16 @@ make_can (GwSim *self, const GwSimOptions *options, GError **error)
       self->can = gw_sim_can_socket_new (self->loop, options->can.what, options->can.bit_rate,
                                          options->can.data_rate, error);
       return self->can != NULL;
+    }
+  if (gw_slcan_speed_of_rate (options->can.bit_rate) < 0
+      || (options->can.data_rate > 0 && gw_slcan_speed_of_data_rate (options->can.data_rate) < 0))
+    {
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                   "An SLCAN adapter does 10, 20, 50, 100, 125, 250, 500, 800 or 1000 kbit/s, and 500 kbit/s "
+                   "or 1 to 8 "
+                   "Mbit/s of data; not %u and %u bit/s",
+                   options->can.bit_rate, options->can.data_rate);
+      return FALSE;
     }
   self->can = gw_sim_can_wire_new (self->loop, options->can.bit_rate, options->can.data_rate,
                                    options->can.unpaced, derive_seed (self, "can", 0));

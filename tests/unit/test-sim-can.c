@@ -225,6 +225,39 @@ test_not_early (Fixture *f, gconstpointer data)
   g_assert_cmpuint (f->players[1].notes->len, ==, 1);
 }
 
+/* What candump -L would have written: id, FD flags, data. */
+static void
+test_log (Fixture *f, gconstpointer data)
+{
+  g_autofree char *folder = g_dir_make_tmp ("gw-sim-can-XXXXXX", NULL);
+  g_autofree char *path = g_build_filename (folder, "log", NULL), *text = NULL, *expected = NULL;
+  g_autoptr (GError) error = NULL;
+  GwCanFrame frames[]
+      = { frame_of (0x7E5, "\x51\x0A"),
+          { .id = 0x18DAF101, .extended = true, .fd = true, .brs = true, .len = 2, .data = { 1, 2 } },
+          { .id = 0x701, .remote = true } };
+  gint64 at[3], begin = START_USEC * 1000;
+
+  gw_sim_can_bus_open_log (f->bus, path, &error);
+  g_assert_no_error (error);
+  for (guint i = 0; i < 3; i++)
+    {
+      put (f, 0, &frames[i]);
+      jump (f, 1000);
+      at[i] = (begin + nsec_of (&frames[i])) / 1000;
+      begin += 1000 * 1000;
+    }
+  fflush (f->bus->log);
+  g_file_get_contents (path, &text, NULL, &error);
+  g_assert_no_error (error);
+  expected
+      = g_strdup_printf ("(1.%06d) can0 7E5#510A\n(1.%06d) can0 18DAF101##10102\n(1.%06d) can0 701#R\n",
+                         (int)(at[0] - START_USEC), (int)(at[1] - START_USEC), (int)(at[2] - START_USEC));
+  g_assert_cmpstr (text, ==, expected);
+  g_unlink (path);
+  g_rmdir (folder);
+}
+
 static void
 test_unpaced (Fixture *f, gconstpointer data)
 {
@@ -1109,6 +1142,32 @@ test_node_stalls (Nodes *n, gconstpointer data)
   g_assert_nonnull (n->message);
 }
 
+/* Long messages, as fast as flow control lets them: the bus is full, and nothing is lost. */
+static void
+test_node_floods (Nodes *n, gconstpointer data)
+{
+  guint32 isotp = gw_can_isotp_id (GW_CAN_GATEWAY_ADDRESS, NUMBER);
+  gint64 busy = 0;
+
+  give_number (n, 0, NUMBER);
+  pass (n, 500);
+  order (n, "flood 0 1000");
+  pass (n, 1000);
+  forget (n);
+  g_clear_pointer (&n->message, g_bytes_unref);
+  pass (n, 1000);
+  for (guint i = 0; i < n->heard->len; i++)
+    busy += nsec_of (&g_array_index (n->heard, GwCanFrame, i));
+  g_assert_cmpint (busy, >, 900 * 1000 * 1000);
+  g_assert_cmpuint (g_bytes_get_size (n->message), ==, 1000);
+  g_assert_cmpuint (n->isotp.counters.failures_in, ==, 0);
+  order (n, "flood 0 off");
+  pass (n, 200);
+  forget (n);
+  pass (n, 900);
+  g_assert_cmpuint (count (n, isotp), ==, 0);
+}
+
 static void
 test_node_lies (Nodes *n, gconstpointer data)
 {
@@ -1159,6 +1218,7 @@ main (int argc, char **argv)
   ADD ("timing/late-without-drift", test_late_without_drift);
   ADD ("timing/not-early", test_not_early);
   g_test_add ("/sim-can/timing/unpaced", Fixture, unpaced, set_up, test_unpaced, tear_down);
+  ADD ("timing/log", test_log);
   ADD ("arbitration/lowest-id-first", test_lowest_id_first);
   ADD ("arbitration/no-preemption", test_no_preemption);
   ADD ("arbitration/mailboxes", test_mailboxes_compete);
@@ -1185,6 +1245,7 @@ main (int argc, char **argv)
   ADD_NODES ("node/power", test_node_power, NULL);
   ADD_NODES ("node/babbles", test_node_babbles, NULL);
   ADD_NODES ("node/stalls", test_node_stalls, NULL);
+  ADD_NODES ("node/floods", test_node_floods, NULL);
   ADD_NODES ("node/lies", test_node_lies, NULL);
   ADD_NODES ("node/numbers-itself", test_node_numbers_itself, NULL);
   ADD_NODES ("node/hangs", test_node_hangs, NULL);
