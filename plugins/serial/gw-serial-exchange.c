@@ -140,7 +140,8 @@ take_echo (GwExchange *self, const GwFrame *frame)
     return false;
   self->echo_seen = true;
   self->echo_missed = 0;
-  self->heard = 0;
+  /* What came with it in one portion is somebody's answer. */
+  self->heard = self->heard > self->sent ? self->heard - self->sent : 0;
   return true;
 }
 
