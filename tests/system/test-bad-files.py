@@ -208,6 +208,16 @@ class Manifests(Files):
 
 
 class Batches(Files):
+    spare = "5" * 64  # a chip that exists and that nobody claims
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        path = cls.lab.path("spare.csv")
+        with open(path, "w", encoding="ascii") as f:
+            f.write(f"{HEADER}{cls.spare},Acme,M1,spare\n")
+        assert cls.lab.import_manifest(path)[0]
+
     def batch(self, content, name="bad", policy="lab", options=None):
         path = content if isinstance(content, str) and os.path.isabs(content) else self.file(content)
         return self.run_job("AddBatch", "(ssha{sv})", name, policy, 0, options or {}, files=(path,))
@@ -221,7 +231,8 @@ class Batches(Files):
                 (b"\xff" * 64, "malformed: not a key id"), (b"\xef\xbb\xbf" + mine.encode(), "malformed: not a key id"),
                 ("x" * 1000, "malformed: the line is too long"), ("0" * 10000000, "malformed: the line is too long"),
                 ("1" * 64, "unknown: in no trusted manifest"), (mine, "claimed: by batch lab-batch"),
-                (mine + "\n" + mine, "2 of 2 key ids are refused")):
+                (f"{self.spare}\n{self.spare}", "1 of 2 key ids are refused, nothing was added; the first: 2: duplicate: stands on line 1"),
+                (f"{self.spare}\n# that one was good\n{mine}", "1 of 2 key ids are refused, nothing was added; the first: 3: claimed")):
             with self.subTest(words=words, content=content[:70]):
                 self.refused(self.batch(content), "Invalid", words)
 
