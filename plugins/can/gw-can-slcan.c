@@ -388,8 +388,14 @@ take_answer (Slcan *self, gboolean good, gint64 now)
 {
   Asked what;
 
-  if (self->step == STEP_SETTLE || !pop_asked (self, &what, now))
+  if (self->step == STEP_SETTLE)
     return;
+  if (!pop_asked (self, &what, now))
+    {
+      /* Taken for mute, and only late. */
+      self->answers = self->answers || self->step == STEP_RUNNING;
+      return;
+    }
   switch (what)
     {
     case ASKED_FRAME:
@@ -456,7 +462,11 @@ take_line (Slcan *self, const GwSlcanLine *line, gint64 now)
       take_answer (self, FALSE, now);
       break;
     case GW_SLCAN_SENT:
-      if (self->step == STEP_RUNNING && answers_to (self, ASKED_FRAME, now))
+      if (self->step != STEP_RUNNING)
+        break;
+      self->answers = TRUE;
+      self->mute_frames = FALSE;
+      if (answers_to (self, ASKED_FRAME, now))
         answer_frame (self, TRUE, now);
       break;
     case GW_SLCAN_FRAME:
@@ -637,6 +647,9 @@ slcan_tick (GwCanLink *link, gint64 now)
 
   if (now >= self->step_due)
     enter (self, self->step == STEP_SETTLE ? STEP_VERSION : STEP_SETTLE, now);
+  /* It may have been us who were late. */
+  if (link->alive && self->n_asked > 0 && now >= self->asked_due)
+    read_turn (self, 0, now);
   if (link->alive && self->n_asked > 0 && now >= self->asked_due)
     miss_answer (self, now);
   if (link->alive && self->step == STEP_RUNNING && self->status_refused < STATUS_REFUSED_MAX && now >= self->status_due
