@@ -629,12 +629,14 @@ test_boxed_link (void)
 {
   g_autoptr (GangwayLink) link = gangway_link_new ();
   g_autoptr (GangwayLink) copy = NULL;
+  g_autofree char *state = NULL;
 
   g_assert_cmpuint (link->load_permille, ==, G_MAXUINT);
   link->state = GANGWAY_LINK_STATE_OFF;
   copy = g_boxed_copy (GANGWAY_TYPE_LINK, link);
   g_assert_cmpmem (copy, sizeof *copy, link, sizeof *link);
-  g_assert_cmpstr (g_enum_to_string (GANGWAY_TYPE_LINK_STATE, link->state), ==, "GANGWAY_LINK_STATE_OFF");
+  state = g_enum_to_string (GANGWAY_TYPE_LINK_STATE, link->state);
+  g_assert_cmpstr (state, ==, "GANGWAY_LINK_STATE_OFF");
 }
 
 static void
