@@ -66,6 +66,7 @@ class Demo:
         self.acked = set()
         self.objects = {}
         self.chips = []
+        self.loads = {}  # path of a bus: its load now, its highest
         self.lines = {}  # key id -> the line it was last seen on
 
     # Setting up
@@ -87,7 +88,10 @@ class Demo:
         address = self.lab.address
         ctl = os.path.relpath(self.lab.binary("src", "gangwayctl", "gangwayctl"))
         sim = os.path.relpath(self.lab.binary("src", "simulator", "gangway-sim"))
-        self.screen.say(f"""Gangway demo: {self.args.endpoints} endpoints, {self.wires()}; broker mqtts://localhost:{self.lab.broker.port}.
+        self.screen.say(f"""Gangway demo: {self.args.endpoints} simulated endpoints, broker mqtts://localhost:{self.lab.broker.port}.
+
+{self.picture()}
+
 From another terminal:
   busctl --address={address} tree {NAME}
   {ctl} --bus={address} list
@@ -98,10 +102,18 @@ Pull a plug: {sim} --ctl {self.lab.path('sim.socket')} unplug 0
 Folder: {self.lab.folder}
 """)
 
-    def wires(self):
-        """What they hang on, in words."""
-        texts = {"can": f"{{}} nodes of one CAN bus ({self.lab.can_rate // 1000} kbit/s)", "rs485": f"{{}} stations of one RS-485 pair ({self.lab.speed} bit/s)", "serial": "{} on serial lines of their own"}
-        return " and ".join(texts[kind].format(n) for kind, n in self.lab.wires.items() if n)
+    def picture(self):
+        """A line for each kind of wire: who hangs on it, what it is, who serves it."""
+        lab, wires = self.lab, self.lab.wires
+        first = lab.endpoints - wires["serial"]
+        rows = [row for row in (
+            (wires["can"], "nodes", f"on one CAN bus, {lab.can_rate // 1000} kbit/s", lab.line_of(0), "gangway-can"),
+            (wires["rs485"], "stations", f"on one RS-485 pair, {lab.speed} bit/s", lab.line_of(wires["can"]), "gangway-serial"),
+            (wires["serial"], "chips", "on a serial line each", f"ttyGW{first}..{lab.endpoints - 1}",
+             f"{wires['serial']} x gangway-serial")) if row[0]]
+        lines = [f"{n:>4} {who:<9}{what:<35}{line:<13}{plugin:<19}" for n, who, what, line, plugin in rows]
+        lines[len(lines) // 2] += f" - gangwayd - {len(lab.chips())} MQTT clients - Mosquitto"
+        return "\n".join(line.rstrip() for line in lines)
 
     def core(self):
         lab = self.lab
@@ -122,6 +134,7 @@ Folder: {self.lab.folder}
             lab.bus.refresh()
             if lab.bus.objects:
                 self.objects = lab.bus.objects
+            self.read_loads()
         else:
             self.objects = {}
         try:
@@ -160,18 +173,26 @@ Folder: {self.lab.folder}
             self.lines[key_id] = bus.rsplit("/", 1)[1] + (f":{address}" if address else "")
         return self.lines.get(key_id, default)
 
-    def shared_lines(self):
-        """A line for each bus that several endpoints share: how it stands."""
+    def shared_buses(self):
         key = f"{NAME}.Bus"
-        buses = [(path, o[key]) for path, o in sorted(self.objects.items()) if key in o and o[key]["Kind"] in SHARED]
-        lines = []
-        for path, bus in buses:
+        return [(path, o[key]) for path, o in sorted(self.objects.items()) if key in o and o[key]["Kind"] in SHARED]
+
+    def read_loads(self):
+        """Loads are told on being asked only."""
+        for path, _bus in self.shared_buses():
             try:
                 load = self.lab.bus.get(path, "Bus", "Load")
             except GLib.Error:
                 continue
+            self.loads[path] = load, max(load, self.loads.get(path, (0, -1))[1])
+
+    def shared_lines(self):
+        """A line for each bus that several endpoints share: how it stands."""
+        lines = []
+        for path, bus in self.shared_buses():
+            load, most = self.loads.get(path, (-1, -1))
             lines.append(f"{bus['Name']} ({SHARED[bus['Kind']]}): {bus['NodeCount']} nodes found, link {bus['LinkState']}"
-                         + (f", {load:.0%} of its bit rate in use" if load >= 0 else ""))
+                         + (f", {load:.0%} of its bit rate in use, at most {most:.0%} so far" if most >= 0 else ""))
         return lines
 
     def table(self, columns=WIDE):
