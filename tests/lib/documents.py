@@ -104,6 +104,13 @@ NOT_RUN = {
     "./run demo --bus all --endpoints 24 --seconds 30": "test-demo.py runs it with fewer",
     "./run demo": "ends at Ctrl-C; test-demo.py interrupts it",
     "./run demo --bus can": "as above; test-can.py has what it shows",
+    "./run demo --bus rs485": "as above; test-rs485.py has what it shows",
+    "./run bench rs485": "takes minutes and the machine for itself",
+    "install -D -m 644 /usr/share/doc/gangway/examples/gangway-rs485.conf "
+    "/etc/systemd/system/gangway-serial@ttyUSB0.service.d/rs485.conf": "needs systemd; test-installed-files.py holds the drop-in to the unit",
+    "systemctl restart gangway-serial@ttyUSB0": "as above",
+    "journalctl -u gangway-serial@ttyUSB0": "as above",
+    "gangway-serial --rs485": "a piece of a command; test-rs485.py runs the whole",
     "gangway-serial --device": "a piece of a command; every system test runs the whole",
     "gangway-sim --slots": "a piece of a command; test-example-plugin.py runs the whole",
     "gangwayctl approve": "a piece of a command that stands there whole",

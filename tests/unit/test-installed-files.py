@@ -45,6 +45,17 @@ class Units(unittest.TestCase):
             text = self.check("verify", "--man=no", "--recursive-errors=no", os.path.join(folder, name))
             self.assertNotRegex(text, r"gangway\S*\.service:\d+:")
 
+    def test_the_drop_in_for_rs485(self):
+        """It sets what the unit passes on, to options that the program has."""
+        name, value = re.search(r'^Environment="(\w+)=(.*)"$', read(SOURCE, "systemd", "gangway-rs485.conf"), flags=re.M).groups()
+        unit = read(BUILD, "systemd", "gangway-serial@.service")
+        self.assertIn(f'Environment="{name}="', unit)
+        self.assertRegex(unit, rf"(?m)^ExecStart=.* \${name}$")
+        shown = subprocess.run([os.path.join(BUILD, "plugins", "serial", "gangway-serial"), "--help"], capture_output=True, text=True,
+                               check=True).stdout
+        for option in value.split():
+            self.assertIn(option, shown)
+
     def test_units_are_sandboxed(self):
         folder = self.folder()
         for name, most in EXPOSURE_MAX.items():
