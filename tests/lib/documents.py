@@ -96,6 +96,7 @@ GUEST = [
 # Run by nobody, and why.
 NOT_RUN = {
     "./run bench": "takes minutes and the machine for itself",
+    "./run bench can": "takes minutes and the machine for itself",
     "./run bench isotp": "the test bench-isotp runs the program with fewer messages",
     "./run check": "runs the tests, this one among them",
     "./run check long": "runs the tests that take minutes",
