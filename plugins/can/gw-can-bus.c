@@ -21,6 +21,10 @@
  * needs a quiet bus, and traffic that is to flow needs its turns between. So long at most has either. */
 #define SEARCH_TURN_USEC (200 * USEC_PER_MS)
 #define TRAFFIC_TURN_MIN_USEC (20 * USEC_PER_MS)
+/* After so many turns of searching for which nobody new has come up, somebody leads it astray: traffic has so many times as
+ * long as the search then. */
+#define FRUITLESS_TURNS 8
+#define FRUITLESS_FACTOR 9
 /* The bus is quiet when nothing was carried for so long; it is not waited for longer than that. */
 #define QUIET_USEC (3 * USEC_PER_MS)
 #define QUIET_WAIT_USEC (50 * USEC_PER_MS)
@@ -142,10 +146,12 @@ struct _GwCanBus
   unsigned run, yielded;          /* data frames sent in a row; frames heard while yielding */
   int64_t yield_until;            /* 0: not yielding */
   int64_t ahead;                  /* what the link has to send yet, microseconds */
+  int64_t start_ahead;            /* .. before the last question of the search */
   Set resets;                     /* NMT to be sent */
   TakenBack taken_back[GW_CAN_TAKEN_BACK_MAX];
   bool searching;                 /* a turn of LSS, from search_at on */
   int64_t search_at;
+  unsigned fruitless;             /* such turns since somebody came up */
   int64_t traffic_until;          /* a turn of ISO-TP */
   int64_t carried_at;             /* the last ISO-TP frame, either way */
   unsigned last_flow, last_data;  /* whose turn it was */
@@ -373,6 +379,7 @@ take_hello (GwCanBus *self, unsigned n, const GwLinkHello *hello, GwBytes body, 
   if (self->funcs->up (self->owner, n, hello, body, rtt_ms))
     {
       gw_can_node_accept (&slot->node, hello);
+      self->fruitless = 0;
       set_add (&self->data, n);
     }
 }
@@ -592,6 +599,10 @@ take_turns (GwCanBus *self, int64_t now)
            && (!is_searching (self) || (took >= SEARCH_TURN_USEC && self->lss.phase == GW_LSS_PHASE_READY)))
     {
       self->searching = false;
+      if (self->fruitless < FRUITLESS_TURNS)
+        self->fruitless++;
+      else
+        took *= FRUITLESS_FACTOR;
       if (!is_empty (&self->flow) || !is_empty (&self->data))
         self->traffic_until = now + (took > TRAFFIC_TURN_MIN_USEC ? took : TRAFFIC_TURN_MIN_USEC);
     }
@@ -603,7 +614,8 @@ may_search (const GwCanBus *self, int64_t now)
 {
   if (now < self->listen_until || now < self->traffic_until)
     return false;
-  return !self->searching || now - self->carried_at >= QUIET_USEC || now - self->search_at >= QUIET_WAIT_USEC;
+  return !self->searching || (self->ahead == 0 && now - self->carried_at >= QUIET_USEC)
+         || now - self->search_at >= QUIET_WAIT_USEC;
 }
 
 /* Until when traffic is held; 0: it is not. */
@@ -615,8 +627,8 @@ held_until (const GwCanBus *self, int64_t now)
   if (self->lss.step == GW_LSS_STEP_START && self->lss.phase == GW_LSS_PHASE_PULLED)
     return now + START_QUIET_USEC;
   if (self->lss.step == GW_LSS_STEP_START && self->lss.phase == GW_LSS_PHASE_WAIT
-      && now < self->lss.sent_at + START_QUIET_USEC)
-    return self->lss.sent_at + START_QUIET_USEC;
+      && now < self->lss.sent_at + self->start_ahead + START_QUIET_USEC)
+    return self->lss.sent_at + self->start_ahead + START_QUIET_USEC;
   return 0;
 }
 
@@ -772,6 +784,7 @@ gw_can_bus_pull (GwCanBus *self, GwCanFrame *frame, uint32_t *tag, int64_t now)
   if (may_search (self, now) && gw_lss_master_pull (&self->lss, now, frame))
     {
       *tag = tag_of (TAG_LSS, 0, 0);
+      self->start_ahead = self->ahead;
       return true;
     }
   take_turns (self, now);

@@ -29,9 +29,10 @@
 #define FULL_USEC (2 * G_TIME_SPAN_MILLISECOND)
 #define REOPEN_USEC (1 * G_TIME_SPAN_SECOND)
 #define QUEUE_MAX (GW_CAN_LINK_WINDOW + 4)
-/* What may wait in the adapter: so much time of the bus, or so many frames if that is more. */
-#define AHEAD_NSEC (2500 * G_GINT64_CONSTANT (1000))
-#define AHEAD_FRAMES 6
+/* What may wait in the adapter: so much time of the bus, so that it has something to send while we are not scheduled; half as
+ * much each time that it is full, but always so many frames. */
+#define AHEAD_NSEC (5000 * G_GINT64_CONSTANT (1000))
+#define AHEAD_FRAMES 4
 #define FRAME_BITS 131 /* of 8 octets with 29 bits of id, none stuffed */
 #define STATUS_REFUSED_MAX 3
 #define OFF_SIGNS 2
@@ -72,6 +73,7 @@ typedef struct
   guint first_asked, n_asked;
   gint64 asked_due;
   gint64 busy_until; /* nanoseconds: until then the bus has to do with what was given to the adapter */
+  gint64 ahead_nsec; /* how far that may be ahead */
   gint64 full_until;
   gint64 status_due;
   guint status_refused;
@@ -178,9 +180,9 @@ nsec_of (Slcan *self, const GwCanFrame *frame)
 }
 
 static gint64
-ahead_nsec (Slcan *self)
+least_ahead_nsec (Slcan *self)
 {
-  return MAX (AHEAD_NSEC, AHEAD_FRAMES * FRAME_BITS * G_GINT64_CONSTANT (1000000000) / self->link.status.bit_rate);
+  return AHEAD_FRAMES * FRAME_BITS * G_GINT64_CONSTANT (1000000000) / self->link.status.bit_rate;
 }
 
 static gint64
@@ -192,7 +194,7 @@ ahead_usec (Slcan *self, gint64 now)
 static gboolean
 may_send (Slcan *self, gint64 now)
 {
-  return self->step == STEP_RUNNING && now >= self->full_until && now * 1000 + ahead_nsec (self) >= self->busy_until
+  return self->step == STEP_RUNNING && now >= self->full_until && now * 1000 + self->ahead_nsec >= self->busy_until
          && self->tx_len + GW_SLCAN_LINE_MAX <= sizeof self->tx && self->n_asked < GW_CAN_LINK_WINDOW;
 }
 
@@ -377,6 +379,7 @@ answer_frame (Slcan *self, gboolean good, gint64 now)
     {
       /* Full, whatever was computed: it may get rid of some first. */
       self->full_until = now + FULL_USEC;
+      self->ahead_nsec = MAX (self->ahead_nsec / 2, least_ahead_nsec (self));
       self->busy_until = MAX (self->busy_until, now * 1000);
     }
   if (self->link.n_flights > 0)
@@ -667,8 +670,8 @@ slcan_tick (GwCanLink *link, gint64 now)
       /* The pace: when the adapter may have the next one, should there be one. */
       if (now < self->full_until)
         due = MIN (due, self->full_until);
-      else if (self->busy_until > now * 1000 + ahead_nsec (self))
-        due = MIN (due, (self->busy_until - ahead_nsec (self)) / 1000 + 1);
+      else if (self->busy_until > now * 1000 + self->ahead_nsec)
+        due = MIN (due, (self->busy_until - self->ahead_nsec) / 1000 + 1);
     }
   return due;
 }
@@ -718,6 +721,7 @@ choose_speeds (Slcan *self, const GwCanLinkConfig *config, GError **error)
   self->link.status.bit_rate = config->bit_rate;
   self->link.status.data_rate = config->data_rate;
   self->link.status.fd = config->data_rate != 0;
+  self->ahead_nsec = MAX (AHEAD_NSEC, least_ahead_nsec (self));
   return TRUE;
 }
 
