@@ -11,16 +11,24 @@
 #include "gw-event.h"
 
 #define ACTOR_AGENT "agent"
+/* The one call that a program makes by itself. */
+#define ACTION_ATTACH "Manager.AttachBus"
 /* Records verified in one turn of the loop: 2 ms. */
 #define CHECK_PER_TURN 500
+
+/* Room for records: what wires and plugins bring about must not take that of what people do. */
+typedef struct
+{
+  guint left;
+  gint64 refilled;
+  guint64 left_out; /* since the last record */
+} Room;
 
 struct _GwAudit
 {
   const GwServices *services;
   GwDBusAudit *skeleton;
-  guint room;
-  gint64 refilled;
-  guint64 left_out; /* since the last record */
+  Room people, others;
   GDBusMethodInvocation *verifying; /* NULL: nobody asks */
   GwAuditCheck check;
   GwStep step;
@@ -67,50 +75,53 @@ is_audited (GwEvent event)
 }
 
 static gboolean
-take_room (GwAudit *self)
+take_room (Room *self, gint64 now)
 {
-  gint64 now = gw_loop_now (self->services->loop);
   gint64 more = (now - self->refilled) / GW_AUDIT_REFILL_USEC;
 
   if (more > 0)
     {
-      self->room = (guint) MIN (GW_AUDIT_BURST, self->room + more);
+      self->left = (guint) MIN (GW_AUDIT_BURST, self->left + more);
       self->refilled += more * GW_AUDIT_REFILL_USEC;
     }
-  if (self->room == 0)
-    return FALSE;
-  self->room--;
+  if (self->left == 0)
+    {
+      self->left_out++;
+      return FALSE;
+    }
+  self->left--;
   return TRUE;
 }
 
 static void
-append (GwAudit *self, const char *actor, const char *action, const char *object, const char *detail)
+append (GwAudit *self, Room *room, const char *actor, const char *action, const char *object, const char *detail)
 {
   g_autofree char *more = NULL;
 
-  if (!take_room (self))
-    {
-      self->left_out++;
-      return;
-    }
-  if (self->left_out > 0)
-    detail = more = g_strdup_printf ("%s (%" G_GUINT64_FORMAT " records before this one were left out: too many)", detail,
-                                     self->left_out);
-  self->left_out = 0;
+  if (!take_room (room, gw_loop_now (self->services->loop)))
+    return;
+  if (room->left_out > 0)
+    detail = more = g_strdup_printf ("%s (%" G_GUINT64_FORMAT " records of this kind before this one were left out: too many)", detail,
+                                     room->left_out);
+  room->left_out = 0;
   gw_db_append_audit_async (self->services->writer, gw_loop_realtime (self->services->loop), actor, action, object, detail);
 }
 
 static void
 on_witness (const char *actor, const char *action, const char *object, const char *detail, gpointer data)
 {
-  append (data, actor, action, object, detail);
+  GwAudit *self = data;
+
+  append (self, g_str_equal (action, ACTION_ATTACH) ? &self->others : &self->people, actor, action, object, detail);
 }
 
 static void
 on_event (GwEvent event, const char *name, const char *endpoint, const char *bus, const char *message, gpointer data)
 {
+  GwAudit *self = data;
+
   if (is_audited (event))
-    append (data, ACTOR_AGENT, name, endpoint != NULL ? endpoint : bus, message);
+    append (self, &self->others, ACTOR_AGENT, name, endpoint != NULL ? endpoint : bus, message);
 }
 
 /* ---- reading ---- */
@@ -187,8 +198,7 @@ gw_audit_new (const GwServices *services, GError **error)
   GwAudit *self = g_new0 (GwAudit, 1);
 
   self->services = services;
-  self->room = GW_AUDIT_BURST;
-  self->refilled = gw_loop_now (services->loop);
+  self->people = self->others = (Room) { .left = GW_AUDIT_BURST, .refilled = gw_loop_now (services->loop) };
   gw_step_init (&self->step, services->loop, check_more, self);
   self->skeleton = gw_dbus_audit_skeleton_new ();
   gw_bouncer_guard (services->bouncer, G_DBUS_INTERFACE_SKELETON (self->skeleton));

@@ -14,7 +14,7 @@ G_BEGIN_DECLS
  */
 
 /* Records that can come at once, and the time after which there is room for one more: what endpoints and callers bring about again and
- * again must not fill the disk. What is left out is counted and told by the next record. */
+ * again must not fill the disk. What people do has room of its own. What is left out is counted and told by the next record. */
 #define GW_AUDIT_BURST 5000
 #define GW_AUDIT_REFILL_USEC (20 * G_USEC_PER_SEC)
 /* Records in one answer of Read. */

@@ -10,7 +10,7 @@ import unittest
 from gi.repository import GLib
 
 import tap
-from bus import ROOT, error_name
+from bus import NAME, ROOT, error_name
 from lab import Lab
 from supervisor import wait
 
@@ -87,6 +87,20 @@ class Audit(unittest.TestCase):
             self.assertEqual(error_name(caught.exception), ERROR + "Limit")
         self.assertEqual(self.read(10 ** 6), [])
         self.assertEqual([r[0] for r in self.read(2, 2)], [2, 3])
+
+    def test_y_plugins_do_not_crowd_people_out(self):
+        """One that attaches in vain again and again: its records end, a person's decision is there."""
+        answers = []
+        for n in range(100, 5201, 100):  # the bus takes so many at once
+            for _ in range(100):
+                self.lab.bus.connection.call(NAME, ROOT, f"{NAME}.Manager", "AttachBus", GLib.Variant("(a{sv})", ({},)), None, 0, -1,
+                                             None, lambda _c, result: answers.append(result))
+            wait("the answers", lambda: len(answers) == n, 60)
+        self.lab.bus.call(self.path(), "Endpoint", "SetName", "(s)", "press-4")
+        last = self.read()[-1]
+        self.assertEqual((last[2], last[3]["detail"]), ("Endpoint.SetName", "('press-4',)"))
+        self.assertGreater(last[0], 5000)
+        self.assertLess(last[0], 5100)
 
     def test_z_what_was_changed_or_taken_out(self):
         """Last: the trail is not what it was afterwards."""
