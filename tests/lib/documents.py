@@ -102,6 +102,7 @@ NOT_RUN = {
     "./run check long": "runs the tests that take minutes",
     "./run fuzz NAME 600": "takes ten minutes; the corpora are run as tests",
     "./run vm": "boots the machines of the vm tests",
+    "./run vm can": "as above",
     "./run demo --bus all --endpoints 24 --seconds 30": "test-demo.py runs it with fewer",
     "./run demo": "ends at Ctrl-C; test-demo.py interrupts it",
     "./run demo --bus can": "as above; test-can.py has what it shows",

@@ -57,6 +57,22 @@ class _Result(unittest.TestResult):
         self._line(False, test, " (expected failures are not used here)")
 
 
+class Story(unittest.TestCase):
+    """Cases that build on each other, in the order of their names: after the first that fails, the others fail at once."""
+
+    broken = None  # the case that failed
+
+    def run(self, result=None):
+        before = result.bad
+        super().run(result)
+        if result.bad > before and not self.broken:
+            type(self).broken = self._testMethodName
+
+    def setUp(self):
+        if self.broken:
+            self.fail(f"{self.broken} has failed, which this builds on")
+
+
 def main():
     """Runs every case of __main__, or those whose name contains the first argument. Never returns."""
     suite = unittest.defaultTestLoader.loadTestsFromModule(sys.modules["__main__"])

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import threading
 import time
-import unittest
 
 import tap
 from lab import Lab
@@ -50,11 +49,10 @@ def frames(path):
             yield int(can_id, 16), data
 
 
-class Story(unittest.TestCase):
+class Story(tap.Story):
     """A lab on an interface; its endpoints have no number yet and no plugin is there."""
 
     interface, endpoints, data_rate = "vcan0", 3, 0
-    broken = None  # the first case that failed
 
     @classmethod
     def setUpClass(cls):
@@ -69,16 +67,6 @@ class Story(unittest.TestCase):
     @classmethod
     def tearDownClass(cls):
         cls.lab.close(failed=bool(cls.broken))
-
-    def run(self, result=None):
-        before = len(result.failures) + len(result.errors)
-        super().run(result)
-        if len(result.failures) + len(result.errors) > before and not self.broken:
-            type(self).broken = self._testMethodName
-
-    def setUp(self):
-        if self.broken:
-            self.fail(f"{self.broken} has failed, which this builds on")
 
     def record(self, name):
         return Recording(self.interface, f"{self.interface}-{name}.log")

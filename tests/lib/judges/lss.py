@@ -13,6 +13,7 @@ import time
 MASTER_ID = 0x7E5  # from the master, to slaves
 SLAVE_ID = 0x7E4
 UNCONFIGURED = 0xFF
+TRIES = 3
 
 SWITCH_GLOBAL = 0x04
 CONFIGURE_NODE_ID = 0x11
@@ -172,16 +173,20 @@ class Master:
         return self.ask(FASTSCAN, *struct.pack("<I", value), bit_check, part, then, wanted=IDENTIFIED) is not None
 
     def find(self):
-        """The identity of one node without a number, which is in configuration state then; None if there is none."""
-        if not self.scan(0, 0x80, 0, 0):
+        """The identity of one node without a number, which is in configuration state then; None if there is none. Silence that was
+        none, but somebody late on a busy machine, shows when the whole number is asked: then that number is searched again."""
+        if not any(self.scan(0, 0x80, 0, 0) for _ in range(TRIES)):
             return None
         identity = []
         for part in range(4):
-            value = 0
-            for bit in reversed(range(32)):
-                if not self.scan(value, bit, part, part):
-                    value |= 1 << bit
-            if not self.scan(value, 0, part, (part + 1) % 4):
+            for _ in range(TRIES):
+                value = 0
+                for bit in reversed(range(32)):
+                    if not self.scan(value, bit, part, part):
+                        value |= 1 << bit
+                if self.scan(value, 0, part, (part + 1) % 4):
+                    break
+            else:
                 return None
             identity.append(value)
         return tuple(identity)
