@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "gw-isotp.h"
+#include "gw-can-set.h"
+#include "gw-can-turn.h"
 #include "gw-lss-codec.h"
 
 #define USEC_PER_MS INT64_C (1000)
@@ -17,82 +19,14 @@
 #define FLOW_RETRY_USEC (5 * USEC_PER_MS)
 /* Questions without an answer after which somebody is told. */
 #define NO_ANSWER_ASKS 5
-/* LSS answers have a higher id than ISO-TP, so they lose against it whenever both are there: a search that is to be short
- * needs a quiet bus, and traffic that is to flow needs its turns between. So long at most has either. */
-#define SEARCH_TURN_USEC (200 * USEC_PER_MS)
-#define TRAFFIC_TURN_MIN_USEC (20 * USEC_PER_MS)
-/* After so many turns of searching for which nobody new has come up, somebody leads it astray: traffic has so many times as
- * long as the search then. */
-#define FRUITLESS_TURNS 8
-#define FRUITLESS_FACTOR 9
-/* The bus is quiet when nothing was carried for so long; it is not waited for longer than that. */
-#define QUIET_USEC (3 * USEC_PER_MS)
-#define QUIET_WAIT_USEC (50 * USEC_PER_MS)
-/* "Is anybody new there?" gets this much quiet. */
-#define START_QUIET_USEC (4 * USEC_PER_MS)
-/* Frames to nodes win against frames from nodes, so a stream to one of them would keep the others from ever answering. After
- * so many in a row without hearing anybody (few, while flow control is awaited that was asked for lately) the bus is left to
- * them until it falls idle, or for so many frames. */
-#define RUN_MAX 64
-#define RUN_AWAITING 8
-#define YIELD_FRAMES 16
+/* Flow control that was asked for so long ago is not waited for. */
 #define AWAITED_USEC (20 * USEC_PER_MS)
-#define YIELD_SLACK_USEC 200
 /* What flow control asks of the nodes: no pauses, the link below takes what the bus carries. */
 #define BLOCK_SIZE 0
 #define ST_MIN 0
 /* ISO 15765-2, 9.6.1: high half of the first octet. */
 #define PCI_FIRST 1
 #define PCI_FLOW 3
-
-/* ---- Sets of node numbers ---- */
-
-typedef struct
-{
-  uint64_t bits[2];
-} Set;
-
-static void
-set_add (Set *set, unsigned n)
-{
-  set->bits[n / 64] |= UINT64_C (1) << n % 64;
-}
-
-static void
-set_remove (Set *set, unsigned n)
-{
-  set->bits[n / 64] &= ~(UINT64_C (1) << n % 64);
-}
-
-static bool
-set_has (const Set *set, unsigned n)
-{
-  return set->bits[n / 64] >> n % 64 & 1;
-}
-
-/* The first one after @n; 0: none. Numbers begin with 1. */
-static unsigned
-set_after (const Set *set, unsigned n)
-{
-  for (unsigned next = n + 1; next < GW_CAN_NODES;)
-    {
-      uint64_t rest = set->bits[next / 64] >> next % 64;
-
-      if (rest != 0)
-        return next + (unsigned) __builtin_ctzll (rest);
-      next = (next / 64 + 1) * 64;
-    }
-  return 0;
-}
-
-/* The same, and then from the start again. */
-static unsigned
-set_round (const Set *set, unsigned n)
-{
-  unsigned next = set_after (set, n);
-
-  return next != 0 ? next : set_after (set, 0);
-}
 
 /* ---- The bus ---- */
 
@@ -139,21 +73,13 @@ struct _GwCanBus
   int64_t listen_until;
   bool fd;
   unsigned last_number;           /* given by LSS */
-  Set known;                      /* not free */
-  Set active;                     /* ISO-TP has something to do */
-  Set flow, data;                 /* may have a frame of that kind */
-  Set awaited;                    /* to send flow control */
-  unsigned run, yielded;          /* data frames sent in a row; frames heard while yielding */
-  int64_t yield_until;            /* 0: not yielding */
-  int64_t ahead;                  /* what the link has to send yet, microseconds */
-  int64_t start_ahead;            /* .. before the last question of the search */
-  Set resets;                     /* NMT to be sent */
+  GwCanSet known;                      /* not free */
+  GwCanSet active;                     /* ISO-TP has something to do */
+  GwCanSet flow, data;                 /* may have a frame of that kind */
+  GwCanSet awaited;                    /* to send flow control */
+  GwCanSet resets;                     /* NMT to be sent */
   TakenBack taken_back[GW_CAN_TAKEN_BACK_MAX];
-  bool searching;                 /* a turn of LSS, from search_at on */
-  int64_t search_at;
-  unsigned fruitless;             /* such turns since somebody came up */
-  int64_t traffic_until;          /* a turn of ISO-TP */
-  int64_t carried_at;             /* the last ISO-TP frame, either way */
+  GwCanTurn turn;
   unsigned last_flow, last_data;  /* whose turn it was */
   bool flow_waits;
   GwCanBusCounters counters;
@@ -214,18 +140,18 @@ open_slot (GwCanBus *self, unsigned n, int64_t now)
   slot->flow_at = now;
   slot->datagrams = GW_CAN_DATAGRAMS_BURST * USEC_PER_SEC;
   slot->datagrams_at = now;
-  set_add (&self->known, n);
+  gw_can_set_add (&self->known, n);
 }
 
 static void
 close_slot (GwCanBus *self, unsigned n)
 {
   init_isotp (self, n);
-  set_remove (&self->known, n);
-  set_remove (&self->active, n);
-  set_remove (&self->flow, n);
-  set_remove (&self->data, n);
-  set_remove (&self->awaited, n);
+  gw_can_set_remove (&self->known, n);
+  gw_can_set_remove (&self->active, n);
+  gw_can_set_remove (&self->flow, n);
+  gw_can_set_remove (&self->data, n);
+  gw_can_set_remove (&self->awaited, n);
 }
 
 static uint64_t
@@ -288,7 +214,7 @@ take_back (GwCanBus *self, unsigned n, GwCanNews why, int64_t now)
   gw_lss_master_forget (&self->lss, (uint8_t) n);
   gw_can_node_free (&slot->node);
   close_slot (self, n);
-  set_add (&self->resets, n);
+  gw_can_set_add (&self->resets, n);
   if (was_up)
     self->funcs->down (self->owner, n, GW_CAN_DOWN_REPLACED);
   gw_lss_master_scan (&self->lss, now);
@@ -309,7 +235,7 @@ on_lss_number (void *owner, const uint8_t *uid, int64_t now)
 {
   GwCanBus *self = owner;
 
-  for (unsigned n = set_after (&self->known, 0); n != 0; n = set_after (&self->known, n))
+  for (unsigned n = gw_can_set_after (&self->known, 0); n != 0; n = gw_can_set_after (&self->known, n))
     {
       GwCanNode *node = &self->slots[n].node;
 
@@ -336,7 +262,7 @@ on_lss_numbered (void *owner, uint8_t n, const uint8_t *uid, int64_t now)
 {
   GwCanBus *self = owner;
 
-  if (!set_has (&self->known, n))
+  if (!gw_can_set_has (&self->known, n))
     open_slot (self, n, now);
   else
     init_isotp (self, n);
@@ -379,8 +305,8 @@ take_hello (GwCanBus *self, unsigned n, const GwLinkHello *hello, GwBytes body, 
   if (self->funcs->up (self->owner, n, hello, body, rtt_ms))
     {
       gw_can_node_accept (&slot->node, hello);
-      self->fruitless = 0;
-      set_add (&self->data, n);
+      gw_can_turn_found (&self->turn);
+      gw_can_set_add (&self->data, n);
     }
 }
 
@@ -453,12 +379,12 @@ handle (GwCanBus *self, unsigned n, GwIsotpEvent event, int64_t now)
       break;
     case GW_ISOTP_SENT:
       gw_can_load_measure (&self->load, slot->tx_len, now - slot->tx_at);
-      set_add (&self->data, n);
+      gw_can_set_add (&self->data, n);
       break;
     case GW_ISOTP_SEND_FAILED:
       slot->retries++;
       self->counters.transfers_failed++;
-      set_add (&self->data, n);
+      gw_can_set_add (&self->data, n);
       break;
     case GW_ISOTP_RECEIVE_FAILED:
       slot->retries++;
@@ -471,13 +397,6 @@ handle (GwCanBus *self, unsigned n, GwIsotpEvent event, int64_t now)
 
 /* ---- Frames in ---- */
 
-/* Who has a frame ready has begun to send it after so long a silence, and it has been heard. */
-static int64_t
-gap_usec (const GwCanBus *self)
-{
-  return (int64_t) (2 * self->load.frame_nsec) / 1000 + YIELD_SLACK_USEC;
-}
-
 static void
 take_isotp (GwCanBus *self, unsigned n, const GwCanFrame *frame, int64_t now)
 {
@@ -485,29 +404,23 @@ take_isotp (GwCanBus *self, unsigned n, const GwCanFrame *frame, int64_t now)
   unsigned pci = frame->len > 0 ? frame->data[0] >> 4 : UINT8_MAX;
   GwIsotpEvent event;
 
-  if (!set_has (&self->known, n))
+  if (!gw_can_set_has (&self->known, n))
     open_slot (self, n, now);
-  self->carried_at = now;
-  self->run = 0;
-  if (self->yield_until != 0)
-    {
-      self->yielded++;
-      self->yield_until = now + gap_usec (self);
-    }
+  gw_can_turn_heard (&self->turn, self->load.frame_nsec, now);
   if (pci == PCI_FLOW)
-    set_remove (&self->awaited, n);
+    gw_can_set_remove (&self->awaited, n);
   gw_can_node_heard (&slot->node, now);
   if (pci <= PCI_FIRST)
     slot->rx_fd = frame->fd;
   if (pci == PCI_FIRST)
     {
       slot->rx_at = now;
-      set_add (&self->flow, n);
+      gw_can_set_add (&self->flow, n);
     }
   event = gw_isotp_take (&slot->isotp, frame, now);
-  set_add (&self->active, n);
+  gw_can_set_add (&self->active, n);
   if (gw_isotp_is_sending (&slot->isotp))
-    set_add (&self->data, n);
+    gw_can_set_add (&self->data, n);
   handle (self, n, event, now);
 }
 
@@ -516,7 +429,7 @@ take_beat (GwCanBus *self, unsigned n, uint8_t state, int64_t now)
 {
   Slot *slot = &self->slots[n];
 
-  if (!set_has (&self->known, n))
+  if (!gw_can_set_has (&self->known, n))
     open_slot (self, n, now);
   if (gw_can_node_beat (&slot->node, state == GW_HEARTBEAT_BOOT, now) == GW_CAN_NODE_RESET)
     take_back (self, n, GW_CAN_NEWS_TWO_ON_ONE, now);
@@ -563,73 +476,18 @@ gw_can_bus_take (GwCanBus *self, const GwCanFrame *frame, int64_t now)
 
 /* ---- Turns of the search and of the traffic ---- */
 
-static bool
-is_searching (const GwCanBus *self)
-{
-  return self->lss.step != GW_LSS_STEP_IDLE && self->lss.step != GW_LSS_STEP_START;
-}
-
-static bool
-is_empty (const Set *set)
-{
-  return (set->bits[0] | set->bits[1]) == 0;
-}
-
-/* Nothing waits, and nothing has been carried for a moment. */
-static bool
-is_quiet (const GwCanBus *self, int64_t now)
-{
-  return is_empty (&self->flow) && is_empty (&self->data) && now - self->carried_at >= QUIET_USEC;
-}
-
-/* Begins and ends turns of the search; between two of them traffic has as long, if it needs that. */
 static void
 take_turns (GwCanBus *self, int64_t now)
 {
-  int64_t took = now - self->search_at;
+  bool waits = !gw_can_set_is_empty (&self->flow) || !gw_can_set_is_empty (&self->data);
 
-  if (now < self->traffic_until && is_quiet (self, now))
-    self->traffic_until = now;
-  if (!self->searching && is_searching (self) && now >= self->traffic_until)
-    {
-      self->searching = true;
-      self->search_at = now;
-    }
-  else if (self->searching
-           && (!is_searching (self) || (took >= SEARCH_TURN_USEC && self->lss.phase == GW_LSS_PHASE_READY)))
-    {
-      self->searching = false;
-      if (self->fruitless < FRUITLESS_TURNS)
-        self->fruitless++;
-      else
-        took *= FRUITLESS_FACTOR;
-      if (!is_empty (&self->flow) || !is_empty (&self->data))
-        self->traffic_until = now + (took > TRAFFIC_TURN_MIN_USEC ? took : TRAFFIC_TURN_MIN_USEC);
-    }
+  gw_can_turn_take (&self->turn, &self->lss, waits, now);
 }
 
-/* Whether the next question of the search may be put now. */
 static bool
 may_search (const GwCanBus *self, int64_t now)
 {
-  if (now < self->listen_until || now < self->traffic_until)
-    return false;
-  return !self->searching || (self->ahead == 0 && now - self->carried_at >= QUIET_USEC)
-         || now - self->search_at >= QUIET_WAIT_USEC;
-}
-
-/* Until when traffic is held; 0: it is not. */
-static int64_t
-held_until (const GwCanBus *self, int64_t now)
-{
-  if (self->searching)
-    return self->search_at + SEARCH_TURN_USEC;
-  if (self->lss.step == GW_LSS_STEP_START && self->lss.phase == GW_LSS_PHASE_PULLED)
-    return now + START_QUIET_USEC;
-  if (self->lss.step == GW_LSS_STEP_START && self->lss.phase == GW_LSS_PHASE_WAIT
-      && now < self->lss.sent_at + self->start_ahead + START_QUIET_USEC)
-    return self->lss.sent_at + self->start_ahead + START_QUIET_USEC;
-  return 0;
+  return now >= self->listen_until && gw_can_turn_may_search (&self->turn, now);
 }
 
 /* ---- Frames out ---- */
@@ -663,7 +521,7 @@ start_next (GwCanBus *self, unsigned n, int64_t now)
     return false;
   choose_frames (self, slot);
   slot->tx_at = now;
-  set_add (&self->active, n);
+  gw_can_set_add (&self->active, n);
   return gw_isotp_send (&slot->isotp, (GwBytes){ slot->tx, slot->tx_len }, now) == GW_OK;
 }
 
@@ -683,20 +541,20 @@ may_flow (GwCanBus *self, Slot *slot, int64_t now)
 static bool
 pull_flow (GwCanBus *self, GwCanFrame *frame, unsigned *number, int64_t now)
 {
-  Set left = self->flow;
+  GwCanSet left = self->flow;
 
   self->flow_waits = false;
-  for (unsigned n = set_round (&left, self->last_flow); n != 0; n = set_round (&left, n))
+  for (unsigned n = gw_can_set_round (&left, self->last_flow); n != 0; n = gw_can_set_round (&left, n))
     {
       Slot *slot = &self->slots[n];
 
-      set_remove (&left, n);
+      gw_can_set_remove (&left, n);
       if (!may_flow (self, slot, now))
         {
           self->flow_waits = true;
           continue;
         }
-      set_remove (&self->flow, n);
+      gw_can_set_remove (&self->flow, n);
       if (!gw_isotp_pull (&slot->isotp, now, frame))
         continue;
       slot->flow_nsec -= (int64_t) self->load.frame_nsec;
@@ -709,61 +567,48 @@ pull_flow (GwCanBus *self, GwCanFrame *frame, unsigned *number, int64_t now)
 static bool
 is_awaiting (GwCanBus *self, int64_t now)
 {
-  for (unsigned n = set_after (&self->awaited, 0); n != 0; n = set_after (&self->awaited, n))
+  for (unsigned n = gw_can_set_after (&self->awaited, 0); n != 0; n = gw_can_set_after (&self->awaited, n))
     {
       if (now - self->slots[n].awaited_at < AWAITED_USEC)
         return true;
-      set_remove (&self->awaited, n);
+      gw_can_set_remove (&self->awaited, n);
     }
   return false;
 }
 
-/* Whether the bus is left to the nodes now. */
+/* Whether the bus is left to the nodes now. One alone has nobody to wait for it. */
 static bool
 yields (GwCanBus *self, int64_t now)
 {
-  if (self->yield_until == 0)
-    {
-      /* One alone has nobody to wait for it. */
-      if (set_round (&self->known, self->last_data) == self->last_data)
-        return false;
-      if (self->run < RUN_AWAITING || (self->run < RUN_MAX && !is_awaiting (self, now)))
-        return false;
-      self->yield_until = now + self->ahead + gap_usec (self);
-      self->yielded = 0;
-      return true;
-    }
-  if (now < self->yield_until && self->yielded < YIELD_FRAMES)
-    return true;
-  self->yield_until = 0;
-  self->run = 0;
-  return false;
+  if (gw_can_set_round (&self->known, self->last_data) == self->last_data)
+    return false;
+  return gw_can_turn_yields (&self->turn, is_awaiting (self, now), self->load.frame_nsec, now);
 }
 
 static bool
 pull_data (GwCanBus *self, GwCanFrame *frame, unsigned *number, int64_t now)
 {
-  if (is_empty (&self->data) || yields (self, now))
+  if (gw_can_set_is_empty (&self->data) || yields (self, now))
     return false;
-  for (unsigned n = set_round (&self->data, self->last_data); n != 0; n = set_round (&self->data, n))
+  for (unsigned n = gw_can_set_round (&self->data, self->last_data); n != 0; n = gw_can_set_round (&self->data, n))
     {
       Slot *slot = &self->slots[n];
 
       /* Its flow control would come first, and that has to wait. */
-      if (!set_has (&self->flow, n)
+      if (!gw_can_set_has (&self->flow, n)
           && (gw_isotp_is_sending (&slot->isotp) || start_next (self, n, now))
           && gw_isotp_pull (&slot->isotp, now, frame))
         {
           self->last_data = *number = n;
-          self->run++;
+          self->turn.run++;
           if (frame->data[0] >> 4 == PCI_FIRST)
             {
               slot->awaited_at = now;
-              set_add (&self->awaited, n);
+              gw_can_set_add (&self->awaited, n);
             }
           return true;
         }
-      set_remove (&self->data, n);
+      gw_can_set_remove (&self->data, n);
     }
   return false;
 }
@@ -771,11 +616,11 @@ pull_data (GwCanBus *self, GwCanFrame *frame, unsigned *number, int64_t now)
 bool
 gw_can_bus_pull (GwCanBus *self, GwCanFrame *frame, uint32_t *tag, int64_t now)
 {
-  unsigned n = set_after (&self->resets, 0);
+  unsigned n = gw_can_set_after (&self->resets, 0);
 
   if (n != 0)
     {
-      set_remove (&self->resets, n);
+      gw_can_set_remove (&self->resets, n);
       gw_nmt_encode (GW_NMT_RESET_COMMUNICATION, (uint8_t) n, frame);
       *tag = tag_of (TAG_RESET, n, 0);
       return true;
@@ -784,16 +629,16 @@ gw_can_bus_pull (GwCanBus *self, GwCanFrame *frame, uint32_t *tag, int64_t now)
   if (may_search (self, now) && gw_lss_master_pull (&self->lss, now, frame))
     {
       *tag = tag_of (TAG_LSS, 0, 0);
-      self->start_ahead = self->ahead;
+      gw_can_turn_asked (&self->turn);
       return true;
     }
   take_turns (self, now);
-  if (held_until (self, now) > 0)
+  if (gw_can_turn_held_until (&self->turn, &self->lss, now) > 0)
     return false;
   if (!pull_flow (self, frame, &n, now) && !pull_data (self, frame, &n, now))
     return false;
-  set_add (&self->active, n);
-  self->slots[n].gone_at = now + self->ahead + (int64_t) (self->load.frame_nsec / 1000);
+  gw_can_set_add (&self->active, n);
+  self->slots[n].gone_at = now + self->turn.ahead + (int64_t) (self->load.frame_nsec / 1000);
   *tag = tag_of (TAG_NODE, n, self->slots[n].generation);
   return true;
 }
@@ -810,10 +655,10 @@ gw_can_bus_sent (GwCanBus *self, uint32_t tag, const GwCanFrame *frame, int64_t 
   if (tag >> 16 == TAG_LSS)
     gw_lss_master_confirm (&self->lss, now);
   else if (tag >> 16 == TAG_NODE)
-    self->carried_at = now;
+    gw_can_turn_sent (&self->turn, now);
   if (tag == tag_of (TAG_NODE, n, slot->generation))
     {
-      set_add (&self->data, n);
+      gw_can_set_add (&self->data, n);
       /* A separation time begins on the bus, not in an adapter's queue. */
       handle (self, n, gw_isotp_confirm (&slot->isotp, now > slot->gone_at ? now : slot->gone_at), now);
     }
@@ -826,13 +671,13 @@ gw_can_bus_unsent (GwCanBus *self, uint32_t tag, int64_t now)
   Slot *slot = &self->slots[n];
 
   if (tag >> 16 == TAG_RESET)
-    set_add (&self->resets, n);
+    gw_can_set_add (&self->resets, n);
   else if (tag >> 16 == TAG_LSS)
     gw_lss_master_unpull (&self->lss);
   else if (tag == tag_of (TAG_NODE, n, slot->generation))
     {
       gw_isotp_unpull (&slot->isotp);
-      set_add (&self->data, n);
+      gw_can_set_add (&self->data, n);
     }
 }
 
@@ -852,7 +697,7 @@ gw_can_bus_lost (GwCanBus *self, uint32_t tag, int64_t now)
   init_isotp (self, n);
   slot->retries++;
   self->counters.transfers_failed++;
-  set_add (&self->data, n);
+  gw_can_set_add (&self->data, n);
 }
 
 /* ---- Time ---- */
@@ -868,7 +713,7 @@ tick_node (GwCanBus *self, unsigned n, int64_t now)
     case GW_CAN_NODE_ASK:
       gw_can_node_asked (&slot->node, now);
       slot->asking = true;
-      set_add (&self->data, n);
+      gw_can_set_add (&self->data, n);
       if (!was_up && slot->node.asks == NO_ANSWER_ASKS)
         tell (self, GW_CAN_NEWS_NO_ANSWER, n, now);
       break;
@@ -889,21 +734,21 @@ gw_can_bus_tick (GwCanBus *self, int64_t now)
   gw_can_load_tick (&self->load, now);
   if (now >= self->listen_until)
     gw_lss_master_tick (&self->lss, now);
-  for (unsigned n = set_after (&self->active, 0); n != 0; n = set_after (&self->active, n))
+  for (unsigned n = gw_can_set_after (&self->active, 0); n != 0; n = gw_can_set_after (&self->active, n))
     {
       GwIsotp *isotp = &self->slots[n].isotp;
       GwIsotpEvent event;
 
       if (gw_isotp_due (isotp) == INT64_MAX)
-        set_remove (&self->active, n);
+        gw_can_set_remove (&self->active, n);
       if (gw_isotp_due (isotp) > now)
         continue;
-      set_add (&self->data, n);
+      gw_can_set_add (&self->data, n);
       do
         handle (self, n, event = gw_isotp_tick (isotp, now), now);
       while (event != GW_ISOTP_NOTHING);
     }
-  for (unsigned n = set_after (&self->known, 0); n != 0; n = set_after (&self->known, n))
+  for (unsigned n = gw_can_set_after (&self->known, 0); n != 0; n = gw_can_set_after (&self->known, n))
     if (gw_can_node_due (&self->slots[n].node) <= now)
       tick_node (self, n, now);
 }
@@ -919,22 +764,14 @@ gw_can_bus_due (const GwCanBus *self, int64_t now)
 {
   int64_t due = self->load.slot_at + GW_CAN_LOAD_SLOT_USEC;
   int64_t lss = gw_lss_master_due (&self->lss);
-  int64_t held = held_until (self, now);
 
   due = sooner (due, lss > self->listen_until ? lss : self->listen_until);
-  if (now < self->traffic_until)
-    due = sooner (due, self->carried_at + QUIET_USEC > now ? self->carried_at + QUIET_USEC : self->traffic_until);
-  if (held > now)
-    due = sooner (due, held);
-  if (self->searching && !may_search (self, now))
-    due = sooner (due, now + USEC_PER_MS);
+  due = sooner (due, gw_can_turn_due (&self->turn, &self->lss, now));
   if (self->flow_waits)
     due = sooner (due, now + FLOW_RETRY_USEC);
-  if (self->yield_until > now)
-    due = sooner (due, self->yield_until);
-  for (unsigned n = set_after (&self->active, 0); n != 0; n = set_after (&self->active, n))
+  for (unsigned n = gw_can_set_after (&self->active, 0); n != 0; n = gw_can_set_after (&self->active, n))
     due = sooner (due, gw_isotp_due (&self->slots[n].isotp));
-  for (unsigned n = set_after (&self->known, 0); n != 0; n = set_after (&self->known, n))
+  for (unsigned n = gw_can_set_after (&self->known, 0); n != 0; n = gw_can_set_after (&self->known, n))
     due = sooner (due, gw_can_node_due (&self->slots[n].node));
   return due;
 }
@@ -944,20 +781,20 @@ gw_can_bus_due (const GwCanBus *self, int64_t now)
 void
 gw_can_bus_set_ahead (GwCanBus *self, int64_t usec)
 {
-  self->ahead = usec;
+  self->turn.ahead = usec;
 }
 
 void
 gw_can_bus_kick (GwCanBus *self, unsigned number)
 {
-  set_add (&self->data, number);
+  gw_can_set_add (&self->data, number);
 }
 
 void
 gw_can_bus_scan (GwCanBus *self, int64_t now)
 {
   gw_lss_master_scan (&self->lss, now);
-  for (unsigned n = set_after (&self->known, 0); n != 0; n = set_after (&self->known, n))
+  for (unsigned n = gw_can_set_after (&self->known, 0); n != 0; n = gw_can_set_after (&self->known, n))
     if (self->slots[n].node.state == GW_CAN_NODE_FOUND)
       gw_can_node_ask_now (&self->slots[n].node, now);
 }
@@ -965,7 +802,7 @@ gw_can_bus_scan (GwCanBus *self, int64_t now)
 void
 gw_can_bus_end (GwCanBus *self)
 {
-  for (unsigned n = set_after (&self->known, 0); n != 0; n = set_after (&self->known, n))
+  for (unsigned n = gw_can_set_after (&self->known, 0); n != 0; n = gw_can_set_after (&self->known, n))
     {
       bool was_up = self->slots[n].node.state == GW_CAN_NODE_UP;
 
@@ -1012,7 +849,7 @@ gw_can_bus_count_up (const GwCanBus *self)
 {
   unsigned count = 0;
 
-  for (unsigned n = set_after (&self->known, 0); n != 0; n = set_after (&self->known, n))
+  for (unsigned n = gw_can_set_after (&self->known, 0); n != 0; n = gw_can_set_after (&self->known, n))
     count += self->slots[n].node.state == GW_CAN_NODE_UP;
   return count;
 }
