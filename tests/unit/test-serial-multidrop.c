@@ -801,6 +801,16 @@ test_liars (Test *test, gconstpointer data)
   g_assert_cmpuint (test->troubles[GW_MULTIDROP_LIES], <=, 40);
 }
 
+/* Found by one uid, it answers the question by another: it is not taken for either. */
+static void
+test_hello_lies (Test *test, gconstpointer data)
+{
+  add_node (test)->hello_lies = TRUE;
+  pass (test, 3 * SECOND);
+  g_assert_cmpuint (test->ups, ==, 0);
+  g_assert_cmpuint (test->troubles[GW_MULTIDROP_LIES], ==, 1);
+}
+
 /* It answers every poll and every probe: nothing works while it is there, all comes back when it has gone. */
 static void
 test_answers_all (Test *test, gconstpointer data)
@@ -914,6 +924,7 @@ main (int argc, char **argv)
   ADD ("/serial-multidrop/always-late", test_always_late);
   ADD ("/serial-multidrop/echo", test_echo);
   ADD ("/serial-multidrop/liars", test_liars);
+  ADD ("/serial-multidrop/hello-lies", test_hello_lies);
   ADD ("/serial-multidrop/answers-all", test_answers_all);
   ADD ("/serial-multidrop/shared", test_shared);
   ADD ("/serial-multidrop/jammed", test_jammed);

@@ -428,6 +428,16 @@ command (Lab *lab, const char *line)
 }
 
 static void
+assert_state (Lab *lab, const char *state)
+{
+  json_t *answer = gw_sim_command (lab->sim, "status 0");
+  json_t *endpoint = json_array_get (json_object_get (answer, "endpoints"), 0);
+
+  g_assert_cmpstr (json_string_value (json_object_get (endpoint, "state")), ==, state);
+  json_decref (answer);
+}
+
+static void
 test_station (Lab *lab, gconstpointer data)
 {
   GwLinkHello hello;
@@ -441,6 +451,7 @@ test_station (Lab *lab, gconstpointer data)
   g_assert_cmpint (gw_smp_decode (answer.info.ptr, answer.info.len, &msg), ==, GW_OK);
   g_assert_cmpint (gw_link_hello_rsp_decode (msg.body, &hello), ==, GW_OK);
   g_assert_cmpmem (hello.serial.ptr, hello.serial.len, "S0000001", 8);
+  assert_state (lab, "link-down");
   /* Nobody polls it, so it says nothing; with a number and a poll it does, and begins when it is asked to. */
   g_assert_cmpuint (say (lab, 7, NULL, 0, &answer, &octets), ==, 0);
   g_assert_cmpuint (octets, ==, 0);
