@@ -24,9 +24,14 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def cpu_seconds(pid):
+    """In ticks of 10 ms with threads that have ended, or to the nanosecond without them: what is more."""
     with open(f"/proc/{pid}/stat", encoding="utf-8") as f:
         words = f.read().rsplit(")", 1)[1].split()
-    return (int(words[11]) + int(words[12])) / TICKS
+    fine = 0
+    for task in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{task}/schedstat", encoding="utf-8") as f:
+            fine += int(f.read().split()[0])
+    return max((int(words[11]) + int(words[12])) / TICKS, fine / 1e9)
 
 
 def pss_kib(pid):
