@@ -107,6 +107,7 @@ NOT_RUN = {
     "./run demo": "ends at Ctrl-C; test-demo.py interrupts it",
     "./run demo --bus can": "as above; test-can.py has what it shows",
     "./run demo --bus rs485": "as above; test-rs485.py has what it shows",
+    "./run bench scale": "the test bench-scale runs it with fewer endpoints",
     "./run bench rs485": "takes minutes and the machine for itself",
     "install -D -m 644 /usr/share/doc/gangway/examples/gangway-rs485.conf "
     "/etc/systemd/system/gangway-serial@ttyUSB0.service.d/rs485.conf": "needs systemd; test-installed-files.py holds the drop-in to the unit",
