@@ -388,7 +388,10 @@ handle (GwCanBus *self, unsigned n, GwIsotpEvent event, int64_t now)
       break;
     case GW_ISOTP_RECEIVE_FAILED:
       slot->retries++;
-      self->counters.transfers_failed++;
+      if (gw_isotp_receive_failure (&slot->isotp) == GW_ISOTP_N_BUFFER_OVFLW)
+        self->counters.overflows++;
+      else
+        self->counters.transfers_failed++;
       break;
     case GW_ISOTP_NOTHING:
       break;

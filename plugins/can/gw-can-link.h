@@ -16,8 +16,6 @@ G_BEGIN_DECLS
 /* Frames given to the link that are not on the bus yet: few, so that who is next is decided late, and enough to keep the
  * bus busy meanwhile. */
 #define GW_CAN_LINK_WINDOW 8
-/* A frame that was not sent after this time is taken for lost: the controller sends for ever, or is off. */
-#define GW_CAN_LINK_SEND_MS 1000
 
 typedef enum
 {
