@@ -7,18 +7,14 @@
  * The link (frames in and out), the bus (who is there, ISO-TP, fairness) and the agent know nothing of each other; this
  * file ties them together. */
 
-#include <gangway.h>
-
-#include <glib-unix.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "gw-busmsg-codec.h"
 #include "gw-can-bus.h"
 #include "gw-can-link.h"
+#include "gw-program.h"
 
-#define NAME_MAX_LEN 32 /* of a bus, see AttachBus */
 #define RATE_DEFAULT 500000
 #define STATS_USEC (500 * G_TIME_SPAN_MILLISECOND)
 
@@ -26,14 +22,10 @@ G_STATIC_ASSERT (GW_CAN_DATAGRAM_MAX == GW_BUSMSG_DATAGRAM_MAX);
 
 typedef struct
 {
-  char *device, *name, *bus_address;
+  GwProgram program;
   int rate, data_rate, tty_speed;
   gint64 vendor;
-  gboolean no_sandbox, version;
 
-  GMainLoop *loop;
-  int status;
-  GangwayBus *agent;
   GangwayNode *nodes[GW_CAN_NODES]; /* NULL where nobody is up */
   GwCanLink *link;
   GwCanBus *bus;
@@ -41,41 +33,6 @@ typedef struct
   GSource *timer;
   gint64 due, stats_due;
 } Plugin;
-
-#ifdef __SANITIZE_ADDRESS__
-/* The leak check at exit needs a process of its own, which the sandbox refuses: then it is left out. */
-static gboolean in_sandbox;
-
-int __lsan_is_turned_off (void);
-
-int
-__lsan_is_turned_off (void)
-{
-  return in_sandbox;
-}
-#endif
-
-static void say (Plugin *self, const char *format, ...) G_GNUC_PRINTF (2, 3);
-
-/* One line on stderr, which the journal reads. Not g_log (): it would look for a time zone, and the sandbox has none. */
-static void
-say (Plugin *self, const char *format, ...)
-{
-  g_autofree char *text = NULL;
-  va_list args;
-
-  va_start (args, format);
-  text = g_strdup_vprintf (format, args);
-  va_end (args);
-  fprintf (stderr, "gangway-can: %s: %s\n", self->device, text);
-}
-
-static void
-quit (Plugin *self, int status)
-{
-  self->status = status;
-  g_main_loop_quit (self->loop);
-}
 
 /* ---- Statistics ---- */
 
@@ -107,7 +64,7 @@ report_link (Plugin *self)
     .culprit_permille = load->culprit_permille,
   };
 
-  gangway_bus_set_link (self->agent, &link);
+  gangway_bus_set_link (self->program.bus, &link);
 }
 
 static void
@@ -128,7 +85,7 @@ report (Plugin *self, gint64 now)
     .aborted = counters.transfers_failed,
     .dropped = counters.dropped + counters.refused + self->link_status.lost,
   };
-  gangway_bus_set_stats (self->agent, &stats);
+  gangway_bus_set_stats (self->program.bus, &stats);
   for (guint n = 1; n < GW_CAN_NODES; n++)
     if (self->nodes[n] != NULL)
       gangway_node_set_retries (self->nodes[n], gw_can_bus_get_retries (self->bus, n));
@@ -204,16 +161,16 @@ on_bus_up (void *owner, unsigned number, const GwLinkHello *hello, GwBytes body,
   g_autoptr (GBytes) cbor = g_bytes_new (body.ptr, body.len);
   g_autoptr (GError) error = NULL;
   GangwayNode *node
-      = gangway_bus_node_up (self->agent, MIN (hello->mtu, GW_CAN_DATAGRAM_MAX), rtt_ms, cbor, &error);
+      = gangway_bus_node_up (self->program.bus, MIN (hello->mtu, GW_CAN_DATAGRAM_MAX), rtt_ms, cbor, &error);
 
   if (node == NULL)
     {
-      say (self, "cannot take node %u, which answers: %s", number, error->message);
+      gw_program_say (&self->program, "cannot take node %u, which answers: %s", number, error->message);
       return false;
     }
   self->nodes[number] = node;
   gangway_node_set_address (node, number);
-  say (self,
+  gw_program_say (&self->program,
        "node %u: an endpoint answers: %.*s %.*s, serial number %.*s",
        number,
        (int) hello->manufacturer.len,
@@ -239,7 +196,7 @@ on_bus_down (void *owner, unsigned number, GwCanDown why)
   };
   Plugin *self = owner;
 
-  say (self, "node %u: %s", number, reasons[why].text);
+  gw_program_say (&self->program, "node %u: %s", number, reasons[why].text);
   gangway_node_down (self->nodes[number], reasons[why].reason);
   g_clear_object (&self->nodes[number]);
 }
@@ -279,7 +236,7 @@ on_bus_news (void *owner, GwCanNews what, unsigned number)
     [GW_CAN_NEWS_FLOODS] = "sends more datagrams than are carried; some are dropped",
   };
 
-  say (owner, "node %u: %s", number, texts[what]);
+  gw_program_say (owner, "node %u: %s", number, texts[what]);
 }
 
 static void
@@ -299,7 +256,7 @@ on_bus_trouble (void *owner, GwLssTrouble kind, const uint8_t uid[GW_UID_LEN])
 
   for (gsize i = 0; i < GW_UID_LEN; i++)
     g_snprintf (hex + 2 * i, 3, "%02x", uid[i]);
-  say (owner, "%s%s%s", memcmp (uid, none, GW_UID_LEN) == 0 ? "" : hex,
+  gw_program_say (owner, "%s%s%s", memcmp (uid, none, GW_UID_LEN) == 0 ? "" : hex,
        memcmp (uid, none, GW_UID_LEN) == 0 ? "" : ": ", texts[kind]);
 }
 
@@ -375,14 +332,14 @@ on_link_status (gpointer owner, const GwCanStatus *status, gint64 now)
   if (status->bit_rate != old.bit_rate || status->data_rate != old.data_rate || status->fd != old.fd)
     gw_can_bus_set_link (self->bus, status->bit_rate, status->data_rate, status->fd);
   if (status->up != old.up)
-    say (self, "the link is %s", status->up ? "up" : "down");
+    gw_program_say (&self->program, "the link is %s", status->up ? "up" : "down");
   if (status->state == old.state)
     return;
   /* Into and out of "off" is worth a line; what hovers around the warning limit is not. */
   if (status->state == GW_CAN_STATE_OFF)
-    say (self, "bus off: the controller has left the bus after too many errors; look at wiring, termination and bit rate");
+    gw_program_say (&self->program, "bus off: the controller has left the bus after too many errors; look at wiring, termination and bit rate");
   else if (old.state == GW_CAN_STATE_OFF)
-    say (self, "on the bus again (%s)", state_text (status->state));
+    gw_program_say (&self->program, "on the bus again (%s)", state_text (status->state));
   report_link (self);
 }
 
@@ -395,7 +352,7 @@ on_link_turned (gpointer owner, gint64 now)
 static void
 on_link_say (gpointer owner, const char *text)
 {
-  say (owner, "%s", text);
+  gw_program_say (owner, "%s", text);
 }
 
 static void
@@ -403,10 +360,10 @@ on_link_gone (gpointer owner, gboolean failed, const char *why)
 {
   Plugin *self = owner;
 
-  say (self, "%s (%s)", failed ? "the device cannot be used" : "the device is gone", why);
+  gw_program_say (&self->program, "%s (%s)", failed ? "the device cannot be used" : "the device is gone", why);
   gw_can_bus_end (self->bus);
   self->due = G_MAXINT64;
-  quit (self, failed ? EXIT_FAILURE : EXIT_SUCCESS);
+  gw_program_quit (&self->program, failed ? EXIT_FAILURE : EXIT_SUCCESS);
 }
 
 static const GwCanLinkFuncs link_funcs = {
@@ -423,126 +380,53 @@ static const GwCanLinkFuncs link_funcs = {
   .gone = on_link_gone,
 };
 
-/* ---- The agent ---- */
+/* ---- The program ---- */
 
 static void
-on_agent_attached (GangwayBus *agent, Plugin *self)
+on_pushed (GwProgram *program, GangwayNode *node, gint64 now)
 {
-  say (self, "attached as %s", gangway_bus_get_object_path (agent));
-}
+  Plugin *self = (Plugin *) program;
 
-static void
-on_agent_detached (GangwayBus *agent, const char *why, Plugin *self)
-{
-  say (self, "detached: %s", why);
-}
-
-static void
-on_agent_refused (GangwayBus *agent, const char *why, Plugin *self)
-{
-  say (self, "not attached: %s; trying again", why);
-}
-
-static void
-on_agent_datagram (GangwayBus *agent, GangwayNode *node, GBytes *datagram, Plugin *self)
-{
-  gint64 now = g_get_monotonic_time ();
-
-  if (!gangway_node_queue_push (node, datagram))
-    return;
   gw_can_bus_kick (self->bus, gangway_node_get_address (node));
   turn (self, now);
 }
 
 static void
-on_agent_scan (GangwayBus *agent, Plugin *self)
+on_scan (GwProgram *program, gint64 now)
 {
-  gint64 now = g_get_monotonic_time ();
+  Plugin *self = (Plugin *) program;
 
   gw_can_bus_scan (self->bus, now);
   turn (self, now);
 }
 
 static void
-on_agent_lost (GangwayBus *agent, const char *why, Plugin *self)
+on_end (GwProgram *program)
 {
-  say (self, "%s", why);
-  quit (self, EXIT_FAILURE);
+  gw_can_bus_end (((Plugin *) program)->bus);
 }
 
 static void
-on_agent_ready (GObject *source, GAsyncResult *result, gpointer data)
+on_clear (GwProgram *program)
 {
-  Plugin *self = data;
-  g_autoptr (GError) error = NULL;
+  Plugin *self = (Plugin *) program;
 
-  if (gangway_bus_attach_finish (GANGWAY_BUS (source), result, &error)
-      || g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
-    return;
-  say (self, "%s", error->message);
-  quit (self, EXIT_FAILURE);
-}
-
-static void
-start_agent (Plugin *self)
-{
-  self->agent = g_object_new (GANGWAY_TYPE_BUS,
-                              "name",
-                              self->name,
-                              "kind",
-                              "can",
-                              "device",
-                              self->device,
-                              "plugin",
-                              "gangway-can " GANGWAY_VERSION,
-                              "bus-address",
-                              self->bus_address,
-                              "sandbox",
-                              !self->no_sandbox,
-                              NULL);
-  g_signal_connect (self->agent, "attached", G_CALLBACK (on_agent_attached), self);
-  g_signal_connect (self->agent, "detached", G_CALLBACK (on_agent_detached), self);
-  g_signal_connect (self->agent, "refused", G_CALLBACK (on_agent_refused), self);
-  g_signal_connect (self->agent, "datagram", G_CALLBACK (on_agent_datagram), self);
-  g_signal_connect (self->agent, "scan", G_CALLBACK (on_agent_scan), self);
-  g_signal_connect (self->agent, "lost", G_CALLBACK (on_agent_lost), self);
-  gangway_bus_attach_async (self->agent, NULL, on_agent_ready, self);
-}
-
-/* ---- The program ---- */
-
-static gboolean
-on_signal (gpointer data)
-{
-  Plugin *self = data;
-
-  gw_can_bus_end (self->bus);
-  quit (self, EXIT_SUCCESS);
-  return G_SOURCE_CONTINUE;
-}
-
-/* The device's own name, in the characters of a bus's name. */
-static char *
-name_of_device (const char *device)
-{
-  char *name = g_path_get_basename (device);
-
-  for (char *c = name; *c != '\0'; c++)
-    if (!g_ascii_isalnum (*c) && *c != '-')
-      *c = '_';
-  if (strlen (name) > NAME_MAX_LEN)
-    name[NAME_MAX_LEN] = '\0';
-  return name;
+  if (self->timer != NULL)
+    g_source_destroy (self->timer);
+  g_clear_pointer (&self->timer, g_source_unref);
+  for (guint n = 0; n < GW_CAN_NODES; n++)
+    g_clear_object (&self->nodes[n]);
+  g_clear_pointer (&self->link, gw_can_link_free);
+  g_clear_pointer (&self->bus, gw_can_bus_free);
 }
 
 static gboolean
-check_options (Plugin *self, GError **error)
+on_check (GwProgram *program, GError **error)
 {
+  Plugin *self = (Plugin *) program;
   const char *wrong = NULL;
 
-  if (self->device == NULL)
-    wrong = "--device INTERFACE or --device slcan:PATH is needed, and nothing else";
-  else if (self->rate <= 0 || self->data_rate < 0 || self->tty_speed <= 0)
+  if (self->rate <= 0 || self->data_rate < 0 || self->tty_speed <= 0)
     wrong = "rates and speeds are in bits per second, above 0";
   else if (self->vendor < 0 || self->vendor > G_MAXUINT32)
     wrong = "--vendor has 32 bits";
@@ -552,101 +436,57 @@ check_options (Plugin *self, GError **error)
 }
 
 static gboolean
-parse_options (Plugin *self, int *argc, char ***argv, GError **error)
+on_start (GwProgram *program, GError **error)
 {
-  const GOptionEntry entries[] = {
-    { "device", 0, 0, G_OPTION_ARG_STRING, &self->device, "The interface (can0), or slcan: and the path of an adapter", "DEVICE" },
-    { "name", 0, 0, G_OPTION_ARG_STRING, &self->name, "Name of the bus (the device's)", "NAME" },
-    { "rate", 0, 0, G_OPTION_ARG_INT, &self->rate, "Bit rate that an adapter is opened with (500000)", "BIT/S" },
-    { "data-rate", 0, 0, G_OPTION_ARG_INT, &self->data_rate, "Its bit rate in the data of FD frames (none)", "BIT/S" },
-    { "tty-speed", 0, 0, G_OPTION_ARG_INT, &self->tty_speed, "Speed of an adapter's serial line (115200)", "BIT/S" },
-    { "vendor", 0, 0, G_OPTION_ARG_INT64, &self->vendor, "Vendor in the nodes' identity (0)", "N" },
-    { "bus", 0, 0, G_OPTION_ARG_STRING, &self->bus_address, "D-Bus address (the system bus)", "ADDRESS" },
-    { "no-sandbox", 0, 0, G_OPTION_ARG_NONE, &self->no_sandbox, "Stay outside the sandbox, to debug", NULL },
-    { "version", 0, 0, G_OPTION_ARG_NONE, &self->version, "Print the version", NULL },
-    { NULL },
-  };
-  g_autoptr (GOptionContext) context = g_option_context_new ("- a CAN bus as a Gangway field bus");
-
-  self->rate = RATE_DEFAULT;
-  self->tty_speed = GW_SERIAL_SPEED_DEFAULT;
-  g_option_context_add_main_entries (context, entries, NULL);
-  if (!g_option_context_parse (context, argc, argv, error))
-    return FALSE;
-  if (self->version)
-    return TRUE;
-  if (*argc > 1)
-    g_clear_pointer (&self->device, g_free);
-  if (!check_options (self, error))
-    return FALSE;
-  if (self->name == NULL)
-    self->name = name_of_device (self->device);
-  return TRUE;
-}
-
-static void
-clear (Plugin *self)
-{
-  if (self->timer != NULL)
-    g_source_destroy (self->timer);
-  g_clear_pointer (&self->timer, g_source_unref);
-  for (guint n = 0; n < GW_CAN_NODES; n++)
-    g_clear_object (&self->nodes[n]);
-  g_clear_object (&self->agent);
-  g_clear_pointer (&self->link, gw_can_link_free);
-  g_clear_pointer (&self->bus, gw_can_bus_free);
-  g_clear_pointer (&self->loop, g_main_loop_unref);
-  g_free (self->device);
-  g_free (self->name);
-  g_free (self->bus_address);
-}
-
-static gboolean
-start (Plugin *self, GError **error)
-{
-  const GwCanLinkConfig link = { self->device, (guint32) self->rate, (guint32) self->data_rate, (guint) self->tty_speed };
+  Plugin *self = (Plugin *) program;
+  const GwCanLinkConfig link
+      = { program->device, (guint32) self->rate, (guint32) self->data_rate, (guint) self->tty_speed };
   GwCanBusConfig config = { .vendor = (uint32_t) self->vendor };
 
   self->link = gw_can_link_open (&link, &link_funcs, self, error);
   if (self->link == NULL)
     return FALSE;
-#ifdef __SANITIZE_ADDRESS__
-  in_sandbox = !self->no_sandbox;
-#endif
   for (gsize i = 0; i < sizeof config.nonce; i++)
     config.nonce[i] = (guint8) g_random_int_range (0, 256);
   self->bus = gw_can_bus_new (&config, &bus_funcs, self, g_get_monotonic_time ());
   self->link_status = self->link->status;
   gw_can_bus_set_link (
       self->bus, self->link_status.bit_rate, self->link_status.data_rate, self->link_status.fd);
-  g_unix_signal_add (SIGTERM, on_signal, self);
-  g_unix_signal_add (SIGINT, on_signal, self);
-  start_agent (self);
   start_timer (self);
   return TRUE;
+}
+
+static const char *
+kind (GwProgram *program)
+{
+  return "can";
 }
 
 int
 main (int argc, char **argv)
 {
-  Plugin self = { .status = EXIT_FAILURE };
-  g_autoptr (GError) error = NULL;
+  static const GwProgramFuncs funcs = {
+    .program = "gangway-can",
+    .summary = "- a CAN bus as a Gangway field bus",
+    .device_help = "The interface (can0), or slcan: and the path of an adapter",
+    .device_arg = "DEVICE",
+    .device_needed = "--device INTERFACE or --device slcan:PATH is needed, and nothing else",
+    .check = on_check,
+    .start = on_start,
+    .kind = kind,
+    .pushed = on_pushed,
+    .scan = on_scan,
+    .end = on_end,
+    .clear = on_clear,
+  };
+  Plugin self = { .rate = RATE_DEFAULT, .tty_speed = GW_SERIAL_SPEED_DEFAULT };
+  const GOptionEntry entries[] = {
+    { "rate", 0, 0, G_OPTION_ARG_INT, &self.rate, "Bit rate that an adapter is opened with (500000)", "BIT/S" },
+    { "data-rate", 0, 0, G_OPTION_ARG_INT, &self.data_rate, "Its bit rate in the data of FD frames (none)", "BIT/S" },
+    { "tty-speed", 0, 0, G_OPTION_ARG_INT, &self.tty_speed, "Speed of an adapter's serial line (115200)", "BIT/S" },
+    { "vendor", 0, 0, G_OPTION_ARG_INT64, &self.vendor, "Vendor in the nodes' identity (0)", "N" },
+    { NULL },
+  };
 
-  if (!parse_options (&self, &argc, &argv, &error))
-    fprintf (stderr, "gangway-can: %s\n", error->message);
-  else if (self.version)
-    {
-      puts ("gangway-can " GANGWAY_VERSION);
-      self.status = EXIT_SUCCESS;
-    }
-  else
-    {
-      self.loop = g_main_loop_new (NULL, FALSE);
-      if (start (&self, &error))
-        g_main_loop_run (self.loop);
-      else
-        fprintf (stderr, "gangway-can: %s\n", error->message);
-    }
-  clear (&self);
-  return self.status;
+  return gw_program_run (&self.program, &funcs, entries, argc, argv);
 }

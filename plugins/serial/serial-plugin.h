@@ -2,12 +2,11 @@
 #pragma once
 
 /* What the two modes of gangway-serial share: a line with one endpoint at its end (serial-point.c), and one with many
- * stations (serial-shared.c). The program owns line, bus and timer; the mode knows who is out there. Everything runs on the
+ * stations (serial-shared.c). The plugin owns line, bus and timer; the mode knows who is out there. Everything runs on the
  * default main context. */
 
-#include <gangway.h>
-
 #include "gw-link-codec.h"
+#include "gw-program.h"
 #include "gw-serial-line.h"
 
 G_BEGIN_DECLS
@@ -34,13 +33,10 @@ typedef struct
 
 struct _SerialPlugin
 {
-  char *device, *name, *bus_address;
+  GwProgram program;
   int speed;
-  gboolean rs485, no_sandbox, version;
+  gboolean rs485;
 
-  GMainLoop *loop;
-  int status;
-  GangwayBus *bus;
   GwSerialLine *line;
   GwSerialLineFuncs line_funcs;
   int timer_fd;
@@ -53,8 +49,6 @@ struct _SerialPlugin
 extern const SerialMode serial_point;
 extern const SerialMode serial_shared;
 
-/* One line on stderr, which the journal reads. */
-void serial_plugin_say (SerialPlugin *self, const char *format, ...) G_GNUC_PRINTF (2, 3);
 /* Does what is due now and arms the timer for the rest. */
 void serial_plugin_tick (SerialPlugin *self);
 

@@ -35,13 +35,13 @@ on_peer_up (void *owner, const GwLinkHello *hello, GwBytes body, uint32_t rtt_ms
   g_autoptr (GBytes) cbor = g_bytes_new (body.ptr, body.len);
   g_autoptr (GError) error = NULL;
 
-  self->node = gangway_bus_node_up (self->plugin->bus, MIN (hello->mtu, GW_BUSMSG_DATAGRAM_MAX), rtt_ms, cbor, &error);
+  self->node = gangway_bus_node_up (self->plugin->program.bus, MIN (hello->mtu, GW_BUSMSG_DATAGRAM_MAX), rtt_ms, cbor, &error);
   if (self->node == NULL)
     {
-      serial_plugin_say (self->plugin, "cannot take the endpoint that answers: %s", error->message);
+      gw_program_say (&self->plugin->program, "cannot take the endpoint that answers: %s", error->message);
       return false;
     }
-  serial_plugin_say (self->plugin, "an endpoint answers: " SERIAL_HELLO_FORMAT, SERIAL_HELLO_ARGS (hello));
+  gw_program_say (&self->plugin->program, "an endpoint answers: " SERIAL_HELLO_FORMAT, SERIAL_HELLO_ARGS (hello));
   return true;
 }
 
@@ -59,7 +59,7 @@ on_peer_down (void *owner, GwSerialDown why)
   };
   Point *self = owner;
 
-  serial_plugin_say (self->plugin, "%s", reasons[why].text);
+  gw_program_say (&self->plugin->program, "%s", reasons[why].text);
   gangway_node_down (self->node, reasons[why].reason);
   g_clear_object (&self->node);
 }

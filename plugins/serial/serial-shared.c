@@ -52,16 +52,16 @@ on_up (void *owner, uint8_t address, const GwLinkHello *hello, GwBytes body, uin
   g_autoptr (GError) error = NULL;
   GangwayNode *node;
 
-  node = gangway_bus_node_up (self->plugin->bus, MIN (hello->mtu, GW_BUSMSG_DATAGRAM_MAX), rtt_ms, cbor, &error);
+  node = gangway_bus_node_up (self->plugin->program.bus, MIN (hello->mtu, GW_BUSMSG_DATAGRAM_MAX), rtt_ms, cbor, &error);
   if (node == NULL)
     {
-      serial_plugin_say (self->plugin, "cannot take station %u: %s", address, error->message);
+      gw_program_say (&self->plugin->program, "cannot take station %u: %s", address, error->message);
       return false;
     }
   gangway_node_set_address (node, address);
   self->nodes[address] = node;
-  serial_plugin_say (
-      self->plugin, "station %u answers: " SERIAL_HELLO_FORMAT, address, SERIAL_HELLO_ARGS (hello));
+  gw_program_say (
+      &self->plugin->program, "station %u answers: " SERIAL_HELLO_FORMAT, address, SERIAL_HELLO_ARGS (hello));
   return true;
 }
 
@@ -75,7 +75,7 @@ on_down (void *owner, uint8_t address, GwSerialDown why)
   };
   Shared *self = owner;
 
-  serial_plugin_say (self->plugin,
+  gw_program_say (&self->plugin->program,
                      why == GW_SERIAL_DOWN_SILENT ? "station %u does not answer any more" : "station %u is gone",
                      address);
   gangway_node_down (self->nodes[address], reasons[why]);
@@ -116,7 +116,7 @@ on_trouble (void *owner, GwMultidropTrouble trouble, uint8_t address)
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
 #pragma GCC diagnostic ignored "-Wformat-extra-args"
-  serial_plugin_say (self->plugin, texts[trouble], address);
+  gw_program_say (&self->plugin->program, texts[trouble], address);
 #pragma GCC diagnostic pop
 }
 
@@ -135,7 +135,7 @@ on_measured (void *owner, const GwMultidropLink *measured)
     .culprit_permille = measured->culprit_permille,
   };
 
-  gangway_bus_set_link (self->plugin->bus, &link);
+  gangway_bus_set_link (self->plugin->program.bus, &link);
   for (guint a = 0; a < N_ADDRESSES; a++)
     if (self->nodes[a] != NULL)
       gangway_node_set_retries (self->nodes[a], gw_multidrop_get_retries (&self->master, a));
