@@ -121,6 +121,17 @@ gw_can_load_measure (GwCanLoad *self, size_t octets, int64_t usec)
 
 /* ---- Slots ---- */
 
+/* What a node's share is a share of. */
+static uint64_t
+whole_nsec (const GwCanLoad *self, uint64_t slot_nsec)
+{
+  uint64_t least = slot_nsec * GW_CAN_TRAFFIC_MIN_PERMILLE / 1000;
+
+  if (self->bit_rate != 0)
+    return slot_nsec;
+  return self->busy_nsec > least ? self->busy_nsec : least;
+}
+
 static void
 name_culprit (GwCanLoad *self, uint64_t slot_nsec)
 {
@@ -154,7 +165,7 @@ gw_can_load_tick (GwCanLoad *self, int64_t now)
   slot_nsec = (uint64_t) (now - self->slot_at) * NSEC_PER_USEC;
   self->load_permille = (uint32_t) (self->busy_nsec * 1000 / slot_nsec);
   self->node_nsec[0] = 0;
-  name_culprit (self, slot_nsec);
+  name_culprit (self, whole_nsec (self, slot_nsec));
   self->busy_nsec = 0;
   memset (self->node_nsec, 0, sizeof self->node_nsec);
   self->slot_at = now;

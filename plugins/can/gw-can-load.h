@@ -5,14 +5,15 @@
  * datagram takes at the moment. Plain memory of the caller; no clock. Times are monotonic microseconds, wire times
  * nanoseconds.
  *
- * Where the bit rate is not known (vcan has none) shares are computed as if it were GW_CAN_RATE_ASSUMED, and no load is
- * told. */
+ * Where the bit rate is not known (vcan has none) wire times are computed as if it were GW_CAN_RATE_ASSUMED, and no load is
+ * told; shares are those of the traffic then, or of GW_CAN_TRAFFIC_MIN_PERMILLE of that rate if there is less. */
 
 #include "gw-can.h"
 
 #define GW_CAN_NODES 128 /* numbers 1 .. 127; 0 is nobody */
 #define GW_CAN_RATE_ASSUMED 500000u
 #define GW_CAN_LOAD_UNKNOWN UINT32_MAX
+#define GW_CAN_TRAFFIC_MIN_PERMILLE 600u
 /* The figures are made anew this often. */
 #define GW_CAN_LOAD_SLOT_USEC INT64_C (500000)
 /* Above this a node is named; for that many slots in a row; and no more named below that. */

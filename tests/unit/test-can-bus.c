@@ -856,6 +856,26 @@ test_babbler (Test *test, gconstpointer data)
   g_assert_cmpuint (load->culprit, ==, 0);
 }
 
+/* Where nobody knows the bit rate, half of a busy bus's traffic is half of the bus; that of an idle one is not. */
+static void
+test_babbler_without_rate (Test *test, gconstpointer data)
+{
+  Node *node = &test->nodes[0];
+  const GwCanLoad *load = gw_can_bus_get_load (test->bus);
+
+  add_nodes_up (test, 2);
+  gw_can_bus_set_link (test->bus, 0, 0, false);
+  node->babble = BABBLE_FIRST;
+  node->babble_permille = 200;
+  node->babble_at = now_usec (test);
+  run (test, 5 * SEC);
+  g_assert_cmpuint (load->culprit, ==, 0);
+  node->babble_permille = 400;
+  run (test, 5 * SEC);
+  g_assert_cmpuint (load->culprit, ==, node->number);
+  g_assert_cmpuint (gw_can_load_permille (load), ==, GW_CAN_LOAD_UNKNOWN);
+}
+
 /* Datagrams that look good, as many as the bus carries, reach the agent at a bounded rate. */
 static void
 test_flood_of_datagrams (Test *test, gconstpointer data)
@@ -986,6 +1006,7 @@ main (int argc, char **argv)
   ADD ("/can-bus/babbler/first-frames-named", test_babbler, &first_600);
   ADD ("/can-bus/babbler/records", test_babbler, &records_450);
   ADD ("/can-bus/babbler/foreign", test_babbler, &foreign_500);
+  ADD ("/can-bus/babbler/without-rate", test_babbler_without_rate, NULL);
   ADD ("/can-bus/flood-of-datagrams", test_flood_of_datagrams, NULL);
   ADD ("/can-bus/end", test_end, NULL);
   ADD ("/can-bus/unsent", test_unsent, NULL);
