@@ -654,7 +654,7 @@ gw_can_bus_sent (GwCanBus *self, uint32_t tag, const GwCanFrame *frame, int64_t 
 
   self->counters.frames_out++;
   self->counters.bytes_out += frame->len;
-  gw_can_load_count (&self->load, frame, 0);
+  gw_can_load_count (&self->load, frame, GW_CAN_OURSELVES);
   if (tag >> 16 == TAG_LSS)
     gw_lss_master_confirm (&self->lss, now);
   else if (tag >> 16 == TAG_NODE)

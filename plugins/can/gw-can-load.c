@@ -88,13 +88,33 @@ gw_can_load_source (const GwCanFrame *frame)
   return (frame->id & 0xff) < GW_CAN_NODES ? frame->id & 0xff : 0;
 }
 
+static void
+count_stray (GwCanLoad *self, const GwCanFrame *frame, uint64_t nsec)
+{
+  uint32_t code = GW_CAN_CULPRIT_FRAMES | (frame->extended ? GW_CAN_CULPRIT_EXTENDED : 0) | frame->id;
+
+  if (code == self->stray)
+    self->stray_nsec += nsec;
+  if (code == self->vote)
+    self->vote_nsec += nsec;
+  else if (self->vote_nsec < nsec)
+    {
+      self->vote = code;
+      self->vote_nsec = nsec;
+    }
+  else
+    self->vote_nsec -= nsec;
+}
+
 uint64_t
 gw_can_load_count (GwCanLoad *self, const GwCanFrame *frame, uint8_t source)
 {
   uint64_t nsec = gw_can_frame_nsec (frame, rate_of (self), data_rate_of (self));
 
   self->busy_nsec += nsec;
-  if (source != 0)
+  if (source == 0)
+    count_stray (self, frame, nsec);
+  else if (source < GW_CAN_NODES)
     self->node_nsec[source] += nsec;
   return nsec;
 }
@@ -132,27 +152,37 @@ whole_nsec (const GwCanLoad *self, uint64_t slot_nsec)
   return self->busy_nsec > least ? self->busy_nsec : least;
 }
 
+/* What @who took in this slot. */
+static uint32_t
+share_of (const GwCanLoad *self, uint32_t who, uint64_t slot_nsec)
+{
+  uint64_t nsec = 0;
+
+  if (who == self->stray)
+    nsec = self->stray_nsec;
+  else if (who < GW_CAN_NODES)
+    nsec = self->node_nsec[who];
+  return (uint32_t) (nsec * 1000 / slot_nsec);
+}
+
 static void
 name_culprit (GwCanLoad *self, uint64_t slot_nsec)
 {
-  uint8_t worst = 0;
-  uint32_t permille;
+  uint32_t worst = self->stray, permille;
 
-  for (unsigned n = 1; n < GW_CAN_NODES; n++)
-    if (self->node_nsec[n] > self->node_nsec[worst])
-      worst = (uint8_t) n;
-  permille = worst == 0 ? 0 : (uint32_t) (self->node_nsec[worst] * 1000 / slot_nsec);
+  for (uint32_t n = 1; n < GW_CAN_NODES; n++)
+    if (share_of (self, n, slot_nsec) > share_of (self, worst, slot_nsec))
+      worst = n;
+  permille = share_of (self, worst, slot_nsec);
   self->suspect_slots = worst == self->suspect && permille > GW_CAN_CULPRIT_PERMILLE ? self->suspect_slots + 1 : 0;
   if (worst != self->suspect)
     self->suspect_slots = permille > GW_CAN_CULPRIT_PERMILLE;
   self->suspect = worst;
   if (self->suspect_slots >= GW_CAN_CULPRIT_SLOTS)
     self->culprit = worst;
-  else if (self->culprit != 0
-           && self->node_nsec[self->culprit] * 1000 / slot_nsec < GW_CAN_CULPRIT_OVER_PERMILLE)
+  else if (share_of (self, self->culprit, slot_nsec) < GW_CAN_CULPRIT_OVER_PERMILLE)
     self->culprit = 0;
-  self->culprit_permille
-      = self->culprit == 0 ? 0 : (uint32_t) (self->node_nsec[self->culprit] * 1000 / slot_nsec);
+  self->culprit_permille = share_of (self, self->culprit, slot_nsec);
 }
 
 bool
@@ -164,9 +194,11 @@ gw_can_load_tick (GwCanLoad *self, int64_t now)
     return false;
   slot_nsec = (uint64_t) (now - self->slot_at) * NSEC_PER_USEC;
   self->load_permille = (uint32_t) (self->busy_nsec * 1000 / slot_nsec);
-  self->node_nsec[0] = 0;
   name_culprit (self, whole_nsec (self, slot_nsec));
   self->busy_nsec = 0;
+  self->stray = self->vote;
+  self->vote = 0;
+  self->stray_nsec = self->vote_nsec = 0;
   memset (self->node_nsec, 0, sizeof self->node_nsec);
   self->slot_at = now;
   if (self->pace_nsec > best)

@@ -20,6 +20,11 @@
 #define GW_CAN_CULPRIT_PERMILLE 500u
 #define GW_CAN_CULPRIT_SLOTS 2u
 #define GW_CAN_CULPRIT_OVER_PERMILLE 400u
+/* A culprit is a node's number, or these and the id of frames that belong to no node. */
+#define GW_CAN_CULPRIT_FRAMES UINT32_C (0x80000000)
+#define GW_CAN_CULPRIT_EXTENDED UINT32_C (0x40000000) /* the id has 29 bits */
+/* Source of frames that we sent. */
+#define GW_CAN_OURSELVES 0xff
 
 typedef struct
 {
@@ -28,8 +33,12 @@ typedef struct
   int64_t slot_at;                   /* when the slot began */
   uint64_t busy_nsec;                /* in this slot */
   uint64_t node_nsec[GW_CAN_NODES];  /* received from each, in this slot */
+  /* Frames of nobody's: what the most frequent id of the last slot takes in this one, and which takes most now (by
+   * majority vote, Boyer and Moore: memory for one id tells the one that has more than half). */
+  uint32_t stray, vote;              /* as culprit; 0: none */
+  uint64_t stray_nsec, vote_nsec;
   uint32_t load_permille;            /* of the last slot, also where the rate is assumed */
-  uint8_t suspect, culprit;          /* node numbers; 0: none */
+  uint32_t suspect, culprit;         /* 0: none */
   uint32_t suspect_slots, culprit_permille;
   uint64_t frame_nsec;               /* a full frame */
   uint64_t pace_nsec;                /* an octet of a datagram, as it was lately; 0: nothing was sent yet */
@@ -40,7 +49,7 @@ void gw_can_load_init (GwCanLoad *self, int64_t now);
 void gw_can_load_set_rates (GwCanLoad *self, uint32_t bit_rate, uint32_t data_rate, bool fd);
 /* Whom a frame comes from by its id (ISO-TP to us, heartbeat, CiA 301's predefined connection set); 0: cannot be told. */
 uint8_t gw_can_load_source (const GwCanFrame *frame);
-/* A frame was on the bus; @source: the node that sent it, 0 for ourselves or unknown. Returns its wire time. */
+/* A frame was on the bus; @source: the node that sent it, GW_CAN_OURSELVES, or 0: unknown. Returns its wire time. */
 uint64_t gw_can_load_count (GwCanLoad *self, const GwCanFrame *frame, uint8_t source);
 /* @frames were on the bus that nobody looked at. */
 void gw_can_load_count_unseen (GwCanLoad *self, uint32_t frames);

@@ -85,6 +85,9 @@ typedef struct
 
 #define GW_BUSMSG_LOAD_UNKNOWN 0xFFFF
 #define GW_BUSMSG_PERMILLE_MAX 1000
+/* In the place of an address: frames that belong to no node, and their id; with 29 bits, else with 11. */
+#define GW_BUSMSG_CULPRIT_FRAMES 0x80000000u
+#define GW_BUSMSG_CULPRIT_EXTENDED 0x40000000u
 
 /* How the link is now. On the wire u8 state, u8 0, then the others in this order. */
 typedef struct
@@ -96,7 +99,7 @@ typedef struct
   uint16_t round_trip_ms;     /* of a full datagram there and one back at the present load; 0 = not measured */
   uint16_t culprit_permille;  /* share of the bit rate that the culprit takes */
   uint32_t octets_per_second; /* of datagrams that the link can carry, both ways together; 0 = not known */
-  uint32_t culprit;           /* address of the node that takes more than its share; 0 = none */
+  uint32_t culprit;           /* address of the node that takes more than its share, or GW_BUSMSG_CULPRIT_FRAMES; 0 = none */
 } GwBusmsgLink;
 
 #define GW_BUSMSG_LINK_LEN 20

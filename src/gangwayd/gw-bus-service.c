@@ -80,7 +80,7 @@ show_link (GwBusService *self)
                 (guint) link->rx_errors, "load",
                 link->load_permille == GW_BUSMSG_LOAD_UNKNOWN ? -1.0 : link->load_permille / (double) GW_BUSMSG_PERMILLE_MAX,
                 "round-trip", (guint) link->round_trip_ms, "octets-per-second", link->octets_per_second, "culprit-address",
-                link->culprit, "culprit", culprit, NULL);
+                (link->culprit & GW_BUSMSG_CULPRIT_FRAMES) != 0 ? 0 : link->culprit, "culprit", culprit, NULL);
 }
 
 static void
@@ -204,9 +204,14 @@ gw_bus_service_set_node_info (GwBusService *self, GwNode *node, const GwBusmsgNo
 char *
 gw_bus_service_name_address (GwBusService *self, guint32 address)
 {
+  const guint32 id = address & ~(GW_BUSMSG_CULPRIT_FRAMES | GW_BUSMSG_CULPRIT_EXTENDED);
   GHashTableIter iter;
   Note *note;
 
+  if ((address & GW_BUSMSG_CULPRIT_FRAMES) != 0)
+    return g_strdup_printf (address & GW_BUSMSG_CULPRIT_EXTENDED ? "somebody who is no endpoint and sends frames of id %08x"
+                                                                 : "somebody who is no endpoint and sends frames of id %03x",
+                            id);
   g_hash_table_iter_init (&iter, self->notes);
   while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &note))
     if (note->info.address == address && *note->claimed_serial != '\0')

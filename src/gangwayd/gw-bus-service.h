@@ -54,7 +54,7 @@ void gw_bus_service_remove_node (GwBusService *self, GwNode *node);
 void gw_bus_service_set_node_state (GwBusService *self, GwNode *node, const char *state);
 void gw_bus_service_set_node_info (GwBusService *self, GwNode *node, const GwBusmsgNode *info);
 
-/* Who has that address, as a sentence begins: "node 5 (serial number X-5)". Newly allocated. */
+/* Who has that address (or sends those frames: GW_BUSMSG_CULPRIT_FRAMES), as a sentence begins. Newly allocated. */
 char *gw_bus_service_name_address (GwBusService *self, guint32 address);
 
 G_END_DECLS

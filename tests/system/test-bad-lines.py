@@ -329,6 +329,11 @@ class Plugins(Arena):
         wait("bus-off", lambda: shown("LinkState") == "off")
         self.assertEqual(shown("Culprit"), "node 4711 takes 30.0 % of the bus")
         self.assertIn("has met too many errors (transmit 255, receive 0)", self.said())
+        for culprit, frames in ((0x80000100, "100"), (0xC0000000 | 0x18DAF1FE, "18daf1fe")):
+            plugin.push(link_now(OFF, culprit=culprit, share=700))
+            wait("frames of nobody's", lambda: shown("Culprit") == "somebody who is no endpoint and sends frames of id "
+                 f"{frames} takes 70.0 % of the bus")
+            self.assertEqual(shown("CulpritAddress"), 0)
         plugin.push(link_now())
         wait("its end", lambda: shown("LinkState") == "active" and shown("Culprit") == "")
         self.assertIn(f"bus {plugin.name} carries frames again", self.said())

@@ -843,12 +843,13 @@ test_babbler (Test *test, gconstpointer data)
                   load->culprit,
                   load->culprit_permille);
   g_assert_cmpuint (beside, >=, alone * (1000 - how->permille) / 1000 * 90 / 100);
-  if (how->babble != BABBLE_FOREIGN)
-    {
-      g_assert_cmpuint (load->culprit, ==, how->permille > 500 ? node->number : 0);
-      if (load->culprit != 0)
-        g_assert_cmpuint (load->culprit_permille, >, 500);
-    }
+  if (how->permille > 500)
+    g_assert_cmpuint (load->culprit, ==,
+                      how->babble == BABBLE_FOREIGN ? GW_CAN_CULPRIT_FRAMES | BABBLERS_ID : node->number);
+  else
+    g_assert_cmpuint (load->culprit, ==, 0);
+  if (load->culprit != 0)
+    g_assert_cmpuint (load->culprit_permille, >, 500);
   /* Nobody else is lost over it. */
   g_assert_cmpuint (gw_can_bus_count_up (test->bus), ==, 5);
   node->babble = BABBLE_NONE;
@@ -985,7 +986,7 @@ main (int argc, char **argv)
 {
   static const BabbleCase first_450 = { BABBLE_FIRST, 450 }, first_600 = { BABBLE_FIRST, 600 };
   static const BabbleCase records_450 = { BABBLE_RECORDS, 450 };
-  static const BabbleCase foreign_500 = { BABBLE_FOREIGN, 500 };
+  static const BabbleCase foreign_500 = { BABBLE_FOREIGN, 500 }, foreign_650 = { BABBLE_FOREIGN, 650 };
 
   g_test_init (&argc, &argv, NULL);
   ADD ("/can-bus/discovery", test_discovery, NULL);
@@ -1007,6 +1008,7 @@ main (int argc, char **argv)
   ADD ("/can-bus/babbler/records", test_babbler, &records_450);
   ADD ("/can-bus/babbler/foreign", test_babbler, &foreign_500);
   ADD ("/can-bus/babbler/without-rate", test_babbler_without_rate, NULL);
+  ADD ("/can-bus/babbler/foreign-named", test_babbler, &foreign_650);
   ADD ("/can-bus/flood-of-datagrams", test_flood_of_datagrams, NULL);
   ADD ("/can-bus/end", test_end, NULL);
   ADD ("/can-bus/unsent", test_unsent, NULL);

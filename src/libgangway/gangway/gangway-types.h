@@ -121,7 +121,8 @@ typedef enum
  * @round_trip_ms: What a full datagram there and a full one back take at the link's present load, in milliseconds; 0 = not
  *   measured. The agent's retransmission timers are made from it.
  * @octets_per_second: Octets of datagrams that the link can carry in a second, both directions together; 0 = not known.
- * @culprit: Address of the node that takes more than its share of the link; 0 = none.
+ * @culprit: Address of the node that takes more than its share of the link; 0 = none. Frames that belong to no node are
+ *   named by 0x80000000 | their id of 11 bits, or 0xC0000000 | their id of 29.
  * @culprit_permille: What the culprit takes of the bit rate, in thousandths.
  *
  * How a link is at the moment. What is beyond the range of the bus socket (16 bits, 1000 permille) is shown as its limit.
