@@ -21,7 +21,7 @@
 #include "gw-isotp.h"
 
 #define RX_SIZE (1 << 20)
-#define QUEUE (16 << 20) /* a virtual interface has no speed of its own, and by default some 300 frames fit */
+#define QUEUE (16 << 20)     /* a virtual interface has no speed of its own, and by default 300 frames fit */
 #define FULL_QUEUE_USEC 1000 /* an interface does not tell when its queue has room again */
 
 typedef struct

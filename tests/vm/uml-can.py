@@ -233,7 +233,7 @@ class Classic(Story):
     def test_07_down_and_up(self):
         starts = self.plugin.starts
         ip("link", "set", self.interface, "down")
-        wait("a word on it", lambda: "the interface is down" in self.plugin.text(), PATIENCE)
+        wait("a word on it", lambda: "the link is down" in self.plugin.text(), PATIENCE)
         ip("link", "set", self.interface, "up")
         self.wait_online()
         self.wait_flow(range(self.endpoints))
