@@ -560,7 +560,7 @@ pull_flow (GwCanBus *self, GwCanFrame *frame, unsigned *number, int64_t now)
       gw_can_set_remove (&self->flow, n);
       if (!gw_isotp_pull (&slot->isotp, now, frame))
         continue;
-      slot->flow_nsec -= (int64_t) self->load.frame_nsec;
+      slot->flow_nsec -= (int64_t) gw_can_load_nsec (&self->load, frame);
       self->last_flow = *number = n;
       return true;
     }

@@ -107,9 +107,15 @@ count_stray (GwCanLoad *self, const GwCanFrame *frame, uint64_t nsec)
 }
 
 uint64_t
+gw_can_load_nsec (const GwCanLoad *self, const GwCanFrame *frame)
+{
+  return gw_can_frame_nsec (frame, rate_of (self), data_rate_of (self));
+}
+
+uint64_t
 gw_can_load_count (GwCanLoad *self, const GwCanFrame *frame, uint8_t source)
 {
-  uint64_t nsec = gw_can_frame_nsec (frame, rate_of (self), data_rate_of (self));
+  uint64_t nsec = gw_can_load_nsec (self, frame);
 
   self->busy_nsec += nsec;
   if (source == 0)

@@ -49,6 +49,8 @@ void gw_can_load_init (GwCanLoad *self, int64_t now);
 void gw_can_load_set_rates (GwCanLoad *self, uint32_t bit_rate, uint32_t data_rate, bool fd);
 /* Whom a frame comes from by its id (ISO-TP to us, heartbeat, CiA 301's predefined connection set); 0: cannot be told. */
 uint8_t gw_can_load_source (const GwCanFrame *frame);
+/* What @frame takes on this wire, nanoseconds. */
+uint64_t gw_can_load_nsec (const GwCanLoad *self, const GwCanFrame *frame);
 /* A frame was on the bus; @source: the node that sent it, GW_CAN_OURSELVES, or 0: unknown. Returns its wire time. */
 uint64_t gw_can_load_count (GwCanLoad *self, const GwCanFrame *frame, uint8_t source);
 /* @frames were on the bus that nobody looked at. */

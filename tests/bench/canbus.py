@@ -5,12 +5,14 @@ The bounds come from the frames that were really sent: the simulator counts thei
 """
 import time
 
+from gi.repository import GLib
+
 from lab import CAN, Lab
 from standin import StandIn, filler
 from supervisor import wait
 
 DATAGRAM = 1024  # octets: the largest mtu of an endpoint
-TICK_S = 0.005
+TICK_MS = 2
 NODES = 32
 NEWCOMERS = 3
 OTHERS = 7
@@ -63,10 +65,15 @@ def feed(agent, node, data_rate, seconds, pause):
     """More than the wire takes: the plugin's queue is never empty, and what it drops does not count."""
     datagram, rate = filler(DATAGRAM), 200000 if data_rate else 40000
     begin, sent = time.monotonic(), 0
-    while time.monotonic() - begin < seconds:
+
+    def more():
+        nonlocal sent
         while sent * DATAGRAM < (time.monotonic() - begin) * rate and agent.send(node, datagram):
             sent += 1
-        pause(TICK_S)
+        return True
+    source = GLib.timeout_add(TICK_MS, more)
+    pause(seconds)
+    GLib.source_remove(source)
 
 
 def counted(lab, direction):
