@@ -351,6 +351,12 @@ take_datagram (GwCanBus *self, unsigned n, GwBytes datagram, int64_t now)
       slot->frames = slot->rx_fd ? FRAMES_FD : FRAMES_CLASSIC;
       take_hello (self, n, &hello, body, now - asked_at, now);
     }
+  else if (gw_link_question_is_ours (&slot->node.question, datagram, &hello))
+    {
+      /* Once more: by the same one, or by another who has the number, too. */
+      if (slot->node.state == GW_CAN_NODE_UP && memcmp (slot->node.kid, hello.kid, sizeof hello.kid) != 0)
+        take_back (self, n, GW_CAN_NEWS_TWO_ON_ONE, now);
+    }
   else if (!is_worth_carrying (datagram))
     self->counters.refused++;
   else if (slot->node.state != GW_CAN_NODE_UP)

@@ -27,7 +27,7 @@ gw_can_node_free (GwCanNode *self)
   self->state = GW_CAN_NODE_FREE;
   self->has_uid = self->speaks = false;
   self->asks = 0;
-  self->n_beats = 0;
+  self->n_beats = self->many_beats = 0;
 }
 
 /* ---- What is heard ---- */
@@ -67,9 +67,20 @@ gw_can_node_heard (GwCanNode *self, int64_t now)
   self->speaks = true;
 }
 
-/* Whether the last heartbeats are two nodes'. */
 static bool
-beats_doubled (GwCanNode *self, int64_t now)
+are_many (GwCanNode *self, int64_t now)
+{
+  if (now - self->many_at >= ms (GW_CAN_BEATS_MANY_MS))
+    {
+      self->many_at = now;
+      self->many_beats = 0;
+    }
+  return ++self->many_beats >= GW_CAN_BEATS_MANY;
+}
+
+/* Whether the last heartbeats come evenly, twice as often as one node's. */
+static bool
+are_doubled (GwCanNode *self, int64_t now)
 {
   memmove (self->beats, self->beats + 1, sizeof self->beats - sizeof self->beats[0]);
   self->beats[GW_CAN_BEATS - 1] = now;
@@ -88,13 +99,18 @@ beats_doubled (GwCanNode *self, int64_t now)
 GwCanNodeAction
 gw_can_node_beat (GwCanNode *self, bool boot, int64_t now)
 {
+  bool many;
+
   hear (self, now);
   /* A node that starts with a number it was not given now is asked who it is. */
   if (boot && self->state == GW_CAN_NODE_UP && now - self->asked_at >= ms (GW_CAN_ASK_MS))
     gw_can_node_ask_now (self, now);
-  if (boot || !beats_doubled (self, now))
+  if (boot)
     return GW_CAN_NODE_NOTHING;
-  self->n_beats = 0;
+  many = are_many (self, now);
+  if (!are_doubled (self, now) && !many)
+    return GW_CAN_NODE_NOTHING;
+  self->n_beats = self->many_beats = 0;
   /* Others may send theirs as they like, and are left alone. */
   return self->state == GW_CAN_NODE_UP || self->has_uid || self->speaks ? GW_CAN_NODE_RESET : GW_CAN_NODE_NOTHING;
 }

@@ -20,6 +20,9 @@
 #define GW_CAN_BEATS 9
 #define GW_CAN_BEATS_MIN_MS 100
 #define GW_CAN_BEATS_MAX_MS 1300
+/* And, however they are spread, so many within that time: bursts of one node make up for silence only. */
+#define GW_CAN_BEATS_MANY 18
+#define GW_CAN_BEATS_MANY_MS 10000
 typedef enum
 {
   GW_CAN_NODE_FREE,
@@ -55,6 +58,8 @@ typedef struct
   int64_t asked_at, ask_due;
   int64_t beats[GW_CAN_BEATS];
   unsigned n_beats;
+  int64_t many_at; /* since when many_beats are counted */
+  unsigned many_beats;
 } GwCanNode;
 
 void gw_can_node_init (GwCanNode *self, const uint8_t nonce[GW_HELLO_NONCE_LEN]);

@@ -47,17 +47,32 @@ match (GwLinkQuestion *self, const GwSmpMessage *msg, const GwLinkHello *hello)
   return self->asked[slot].at;
 }
 
+static bool
+decode (GwBytes datagram, GwSmpMessage *msg, GwLinkHello *hello)
+{
+  return gw_datagram_kind (datagram.ptr, datagram.len) == GW_DATAGRAM_SMP_RESPONSE
+         && gw_smp_decode (datagram.ptr, datagram.len, msg) == GW_OK
+         && gw_smp_answers (msg, GW_SMP_OP_READ, GW_SMP_GROUP_LINK, msg->seq, GW_LINK_HELLO)
+         && gw_link_hello_rsp_decode (msg->body, hello) == GW_OK;
+}
+
 bool
 gw_link_question_take (GwLinkQuestion *self, GwBytes datagram, GwLinkHello *hello, GwBytes *body, int64_t *asked_at)
 {
   GwSmpMessage msg;
 
-  if (gw_datagram_kind (datagram.ptr, datagram.len) != GW_DATAGRAM_SMP_RESPONSE
-      || gw_smp_decode (datagram.ptr, datagram.len, &msg) != GW_OK
-      || !gw_smp_answers (&msg, GW_SMP_OP_READ, GW_SMP_GROUP_LINK, msg.seq, GW_LINK_HELLO)
-      || gw_link_hello_rsp_decode (msg.body, hello) != GW_OK)
+  if (!decode (datagram, &msg, hello))
     return false;
   *asked_at = match (self, &msg, hello);
   *body = msg.body;
   return *asked_at >= 0;
+}
+
+bool
+gw_link_question_is_ours (const GwLinkQuestion *self, GwBytes datagram, GwLinkHello *hello)
+{
+  GwSmpMessage msg;
+
+  return decode (datagram, &msg, hello) && hello->has_nonce
+         && memcmp (hello->nonce, self->nonce, GW_HELLO_NONCE_LEN - 1) == 0;
 }

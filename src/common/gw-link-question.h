@@ -34,3 +34,6 @@ size_t gw_link_question_ask (GwLinkQuestion *self, uint8_t out[GW_LINK_QUESTION_
  * borrowed from @datagram, and when the question was asked. */
 bool gw_link_question_take (
     GwLinkQuestion *self, GwBytes datagram, GwLinkHello *hello, GwBytes *body, int64_t *asked_at);
+/* Whether @datagram answers any question of ours, be it once more or too late. Then @hello, borrowed from it: on a bus where
+ * several may have one address, another key id than the first answer had is another endpoint. */
+bool gw_link_question_is_ours (const GwLinkQuestion *self, GwBytes datagram, GwLinkHello *hello);

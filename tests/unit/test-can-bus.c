@@ -37,6 +37,7 @@ typedef struct
   gint64 beat_every, beat_at;
   gboolean stalls;     /* takes first frames, and says nothing */
   gboolean renamed;    /* answers hello by another key id than LSS knows */
+  gint64 late_usec, late_until; /* answers hello so much later */
   gboolean has_lss, has_other;
   GwCanFrame lss, other; /* waiting for the bus */
   Babble babble;
@@ -216,6 +217,7 @@ answer_hello (Test *test, Node *node, GwBytes datagram)
   gw_link_hello_rsp_encode (&hello, &w);
   g_assert_cmpint (gw_smp_end (&w, &len), ==, GW_OK);
   gw_isotp_send (&node->isotp, (GwBytes){ node->tx, len }, now_usec (test));
+  node->late_until = now_usec (test) + node->late_usec;
 }
 
 static void
@@ -330,7 +332,7 @@ node_frame (Test *test, Node *node)
     handle (test, node, gw_isotp_tick (&node->isotp, now));
   if (node->has_lss)
     return &node->lss;
-  if (!node->has_other && node->number != 0 && !node->stalls)
+  if (!node->has_other && node->number != 0 && !node->stalls && now >= node->late_until)
     node->has_other = gw_isotp_pull (&node->isotp, now, &node->other);
   return node->has_other ? &node->other : NULL;
 }
@@ -367,6 +369,8 @@ next_due (Test *test)
         due = MIN (due, gw_lss_slave_due (&node->slave));
       if (!node->foreign && node->number != 0)
         due = MIN (due, gw_isotp_due (&node->isotp));
+      if (node->late_until > now_usec (test))
+        due = MIN (due, node->late_until);
       if (node->babble != BABBLE_NONE && node->number != 0)
         due = MIN (due, node->babble_at);
     }
@@ -616,6 +620,41 @@ test_two_on_one (Test *test, gconstpointer data)
   g_assert_cmpuint (gw_can_bus_count_up (test->bus), ==, 4);
 }
 
+/* Four of one number, whose hearts beat at the same moment. */
+static void
+test_four_on_one (Test *test, gconstpointer data)
+{
+  add_nodes_up (test, 1);
+  for (guint i = 1; i < 4; i++)
+    {
+      Node *node = add_node (test);
+
+      node->slave.node_id = test->nodes[0].slave.node_id;
+      node->slave.heartbeat_at = test->nodes[0].slave.heartbeat_at;
+      start_isotp (node, node->slave.node_id);
+    }
+  run_until_up (test, 4, 20 * SEC);
+  g_assert_cmpuint (test->nmt, ==, 1);
+}
+
+/* Both answer hello, one after the other: two key ids to one question. */
+static void
+test_two_answers (Test *test, gconstpointer data)
+{
+  Node *a = add_node (test), *b = add_node (test);
+
+  a->slave.node_id = b->slave.node_id = 9;
+  a->slave.heartbeat_at = b->slave.heartbeat_at = now_usec (test) + 1;
+  start_isotp (a, 9);
+  start_isotp (b, 9);
+  b->late_usec = 300 * MS;
+  run (test, 2 * SEC);
+  g_assert_cmpuint (test->nmt, ==, 1);
+  run_until_up (test, 2, 10 * SEC);
+  g_assert_cmpuint (test->nmt, ==, 1);
+  g_assert_cmpuint (a->slave.node_id, !=, b->slave.node_id);
+}
+
 /* Heartbeats that waited for a full bus come at once, and are one node's all the same. */
 static void
 test_late_beats (Test *test, gconstpointer data)
@@ -630,7 +669,7 @@ test_late_beats (Test *test, gconstpointer data)
       node->plugged = FALSE; /* from the bus, for three seconds */
       run (test, 3 * SEC);
       gw_heartbeat_encode (node->number, GW_HEARTBEAT_OPERATIONAL, &beat);
-      for (guint i = 0; i < 3 + 2 * round; i++)
+      for (guint i = 0; i < 3; i++)
         gw_can_bus_take (test->bus, &beat, now_usec (test));
       node->plugged = TRUE;
       run (test, 2 * SEC);
@@ -995,6 +1034,8 @@ main (int argc, char **argv)
   ADD ("/can-bus/reboot", test_reboot, NULL);
   ADD ("/can-bus/silent", test_silent, NULL);
   ADD ("/can-bus/two-on-one", test_two_on_one, NULL);
+  ADD ("/can-bus/four-on-one", test_four_on_one, NULL);
+  ADD ("/can-bus/two-answers", test_two_answers, NULL);
   ADD ("/can-bus/late-beats", test_late_beats, NULL);
   ADD ("/can-bus/other-uid", test_other_uid, NULL);
   ADD ("/can-bus/foreign", test_foreign, NULL);
