@@ -40,7 +40,8 @@ end_search (GwSerialFinder *self, int64_t now)
   self->period_ms = lost ? 2 * self->period_ms : GW_STATION_SEARCH_PERIOD_MS;
   if (self->period_ms > GW_SERIAL_FINDER_PERIOD_MAX_MS)
     self->period_ms = GW_SERIAL_FINDER_PERIOD_MAX_MS;
-  self->due_at = now + self->period_ms * USEC_PER_MS;
+  self->again = self->search.n_found > 0 && self->again < GW_SERIAL_FINDER_AGAIN_MAX ? self->again + 1 : 0;
+  self->due_at = now + (self->again > 0 && !lost ? 0 : self->period_ms * USEC_PER_MS);
   return lost;
 }
 

@@ -11,6 +11,7 @@
 
 #define GW_SERIAL_FINDER_MESSAGE_MAX 64
 #define GW_SERIAL_FINDER_TRIES 3 /* of giving a number */
+#define GW_SERIAL_FINDER_AGAIN_MAX 4 /* searches without a rest, while each finds somebody: where there is one there are more */
 #define GW_SERIAL_FINDER_PERIOD_MAX_MS 30000 /* between searches that lead nowhere */
 
 typedef enum
@@ -36,6 +37,7 @@ typedef struct
   uint32_t period_ms;
   uint8_t seq, command, tries, address;
   uint64_t uid;
+  uint8_t again; /* searches without a rest so far */
   uint64_t searches;
 } GwSerialFinder;
 

@@ -21,6 +21,7 @@
 /* Shares of the line in the fair queue: the search brings new stations up, the sweep only finds those of a former master. */
 #define FIND_SHARE 2 /* and one more for four stations */
 #define SWEEP_COST 16
+#define SWEEP_PAUSE_MS 100 /* between two numbers, while stations have traffic */
 
 static int64_t
 ms (int64_t n)
@@ -415,12 +416,29 @@ next_sweep (GwMultidrop *self)
   return 0;
 }
 
+static bool
+may_search (const GwMultidrop *self)
+{
+  return self->sweep_done || count_swept (self) >= GW_MULTIDROP_SWEPT_MIN;
+}
+
+/* A silent number takes 20 ms of the line, which stations at work would wait for. One that is somebody's has neighbours. */
+static int64_t
+next_sweep_pause (const GwMultidrop *self, GwExchangeResult result, int64_t now)
+{
+  if (self->sweep_done)
+    return ms (GW_STATION_SEARCH_PERIOD_MS);
+  if (result != GW_EXCHANGE_SILENCE || !may_search (self) || now - self->traffic_at > ms (SWEEP_PAUSE_MS))
+    return 0;
+  return ms (SWEEP_PAUSE_MS);
+}
+
 static void
 after_sweep (GwMultidrop *self, uint8_t address, GwExchangeResult result, int64_t now)
 {
   GwMultidropStation *st = &self->stations[address];
 
-  self->sweep_due = self->sweep_done ? now + ms (GW_STATION_SEARCH_PERIOD_MS) : now;
+  self->sweep_due = now + next_sweep_pause (self, result, now);
   if (st->state != GW_MULTIDROP_FREE)
     return;
   st->swept = result == GW_EXCHANGE_SILENCE;
@@ -505,12 +523,6 @@ consider (Choice *choice, GwMultidropKind kind, unsigned address, int64_t tag, i
     choice->due = earliest (choice->due, due);
   else if (tag < choice->tag)
     *choice = (Choice){ kind, (uint8_t) address, tag, choice->due };
-}
-
-static bool
-may_search (const GwMultidrop *self)
-{
-  return self->sweep_done || count_swept (self) >= GW_MULTIDROP_SWEPT_MIN;
 }
 
 /* Whether anybody has something to do; else when. */
@@ -626,6 +638,7 @@ finish (GwMultidrop *self, GwExchangeResult result, GwBytes info, int64_t now)
 
   if (self->kind == GW_MULTIDROP_POLL && result == GW_EXCHANGE_ANSWER && data > 0)
     {
+      self->traffic_at = now;
       self->window.data_octets += data;
       self->window.data_time += now - self->exchange.began_at;
     }

@@ -130,6 +130,7 @@ typedef struct
   bool sweep_done;     /* all have been looked at once */
   uint8_t assigning;   /* number that is being looked at once more before it is given; 0: none */
   unsigned n_up;
+  int64_t traffic_at;  /* last datagram, either way */
   int64_t idle_time;   /* what an exchange without a datagram takes, smoothed */
   uint64_t refused;    /* datagrams and answers that were not taken */
   struct
