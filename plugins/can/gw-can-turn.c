@@ -49,8 +49,10 @@ end_search (GwCanTurn *self, bool waits, int64_t now)
 void
 gw_can_turn_take (GwCanTurn *self, const GwLssMaster *lss, bool waits, int64_t now)
 {
-  /* Nothing waits, and nothing has been carried for a moment: its turn is over. */
-  if (now < self->traffic_until && !waits && now - self->carried_at >= QUIET_USEC)
+  /* Nothing waits, and nothing has been carried for a moment: its turn is over. Not where searches lead nowhere: what comes
+   * next may only take its time (an agent commits to disk before it answers). */
+  if (now < self->traffic_until && !waits && self->fruitless < FRUITLESS_TURNS
+      && now - self->carried_at >= QUIET_USEC)
     self->traffic_until = now;
   if (!self->searching && is_searching (lss) && now >= self->traffic_until)
     {
