@@ -63,7 +63,7 @@ class Against(unittest.TestCase):
         self.converse("padded", [], True)
 
     def test_unpadded(self):
-        self.converse("unpadded", ["--no-pad"], False)
+        self.converse("unpadded", ["--no-pad"], False, most=600)
 
     def test_block_size_and_separation_that_we_ask_for(self):
         """Scapy keeps to what our flow control says: 2 frames a block, 1 ms between them, and we to its."""
