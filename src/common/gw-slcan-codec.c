@@ -130,7 +130,7 @@ static bool
 frame_of_letter (char letter, GwCanFrame *frame)
 {
   static const char letters[] = "tTrRdDbB";
-  const char *at = letter == '\0' ? NULL : strchr (letters, letter);
+  const char *at = memchr (letters, letter, sizeof letters - 1);
   size_t i = at == NULL ? 0 : (size_t)(at - letters);
 
   memset (frame, 0, sizeof *frame);

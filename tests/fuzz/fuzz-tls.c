@@ -65,6 +65,8 @@ make_stage (void)
   atexit (free_stage);
 }
 
+#define RECORD_HEADER_LEN 5
+
 int
 LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
 {
@@ -84,10 +86,11 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
   if (size && send (fds[1], data, size, MSG_NOSIGNAL) < 0)
     abort ();
   shutdown (fds[1], SHUT_WR);
-  /* After half a record GnuTLS says AGAIN once before it notices the end. */
+  /* GnuTLS says AGAIN after each record that holds a part of a message, and after half a record once before it notices
+   * the end: as often as there can be records, no more. */
   do
     result = gw_delegate_handshake (delegate, NULL);
-  while (result == GW_DELEGATE_AGAIN && ++calls < 4);
+  while (result == GW_DELEGATE_AGAIN && ++calls < 4 + size / RECORD_HEADER_LEN);
   if (result != GW_DELEGATE_FAILED)
     abort ();
   gw_delegate_free (delegate);
