@@ -185,7 +185,7 @@ class Text(unittest.TestCase):
         self.assertIn("BindsTo=dev-gangway_rack-%i.device", text)
         with open(os.path.join(SOURCE, "systemd", "gangway-serial@.service.in"), encoding="utf-8") as f:
             serial = f.read().split("[Service]")[1].split("[Install]")[0]
-        other = ("ExecStart=", "User=", "SupplementaryGroups=", "DeviceAllow=")
+        other = ("Environment=", "ExecStart=", "User=", "SupplementaryGroups=", "DeviceAllow=")
         kept = {line for line in serial.splitlines() if "=" in line and line[0] != "#" and not line.startswith(other)}
         self.assertEqual(kept - set(text.splitlines()), set(), "of the serial plugin's protections these are missing")
         self.assertIn('"/dev/gangway_rack/$env{BUSNUM}$env{DEVNUM}"', rules)
