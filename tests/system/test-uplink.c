@@ -1009,7 +1009,7 @@ test_handshake_places (void)
                    "Waiting for its turn among the TLS handshakes");
   g_clear_pointer (&e[N - 2]->uplink, gw_uplink_free); /* one leaves the queue */
   gw_test_stage_wait (stage, all_online, (GwTestEndpoint *[]){ e[5], e[100], e[N - 3], e[N - 1], NULL });
-  gw_test_stage_wait (stage, all_signing, (GwTestEndpoint *[]){ e[0], e[4], NULL });
+  gw_test_stage_wait (stage, all_signing, (GwTestEndpoint *[]){ e[0], e[1], e[2], e[3], e[4], NULL });
   for (guint i = 0; i < 5; i++)
     gw_test_endpoint_release (e[i]);
   gw_test_stage_wait (stage, all_online, (GwTestEndpoint *[]){ e[0], e[1], e[2], e[3], e[4], NULL });
