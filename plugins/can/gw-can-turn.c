@@ -26,12 +26,6 @@
 
 /* ---- The search ---- */
 
-static bool
-is_searching (const GwLssMaster *lss)
-{
-  return lss->step != GW_LSS_STEP_IDLE && lss->step != GW_LSS_STEP_START;
-}
-
 static void
 end_search (GwCanTurn *self, bool waits, int64_t now)
 {
@@ -54,14 +48,14 @@ gw_can_turn_take (GwCanTurn *self, const GwLssMaster *lss, bool waits, int64_t n
   if (now < self->traffic_until && !waits && self->fruitless < FRUITLESS_TURNS
       && now - self->carried_at >= QUIET_USEC)
     self->traffic_until = now;
-  if (!self->searching && is_searching (lss) && now >= self->traffic_until)
+  if (!self->searching && gw_lss_master_is_searching (lss) && now >= self->traffic_until)
     {
       self->searching = true;
       self->search_at = now;
     }
   else if (self->searching
-           && (!is_searching (lss)
-               || (now - self->search_at >= SEARCH_TURN_USEC && lss->phase == GW_LSS_PHASE_READY)))
+           && (!gw_lss_master_is_searching (lss)
+               || (now - self->search_at >= SEARCH_TURN_USEC && gw_lss_master_is_ready (lss))))
     end_search (self, waits, now);
 }
 
@@ -89,15 +83,16 @@ gw_can_turn_found (GwCanTurn *self)
 int64_t
 gw_can_turn_held_until (const GwCanTurn *self, const GwLssMaster *lss, int64_t now)
 {
-  int64_t quiet = lss->sent_at + self->start_ahead + START_QUIET_USEC;
+  int64_t asked_at = gw_lss_master_asked_at (lss), quiet;
 
   if (self->searching)
     return self->search_at + SEARCH_TURN_USEC;
-  if (lss->step != GW_LSS_STEP_START)
+  if (asked_at == 0)
     return 0;
-  if (lss->phase == GW_LSS_PHASE_PULLED)
+  if (asked_at == INT64_MAX)
     return now + START_QUIET_USEC;
-  return lss->phase == GW_LSS_PHASE_WAIT && now < quiet ? quiet : 0;
+  quiet = asked_at + self->start_ahead + START_QUIET_USEC;
+  return now < quiet ? quiet : 0;
 }
 
 /* ---- The nodes ---- */

@@ -829,3 +829,25 @@ gw_lss_master_init (
   for (unsigned n = 0; n <= GW_LSS_NODE_MAX; n++)
     self->nodes[n].heard_at = NEVER;
 }
+
+bool
+gw_lss_master_is_searching (const GwLssMaster *self)
+{
+  return self->step != GW_LSS_STEP_IDLE && self->step != GW_LSS_STEP_START;
+}
+
+bool
+gw_lss_master_is_ready (const GwLssMaster *self)
+{
+  return self->phase == GW_LSS_PHASE_READY;
+}
+
+int64_t
+gw_lss_master_asked_at (const GwLssMaster *self)
+{
+  if (self->step != GW_LSS_STEP_START)
+    return 0;
+  if (self->phase == GW_LSS_PHASE_PULLED)
+    return INT64_MAX;
+  return self->phase == GW_LSS_PHASE_WAIT ? self->sent_at : 0;
+}

@@ -158,6 +158,11 @@ void gw_lss_master_unpull (GwLssMaster *self);
 /* When to call tick: then pull may have a frame. INT64_MAX: a frame waits to be pulled. */
 int64_t gw_lss_master_due (const GwLssMaster *self);
 void gw_lss_master_tick (GwLssMaster *self, int64_t now);
+/* For whoever shares out the bus. Whether somebody has answered and is being looked for; whether the next request may go. */
+bool gw_lss_master_is_searching (const GwLssMaster *self);
+bool gw_lss_master_is_ready (const GwLssMaster *self);
+/* When the question whether anybody is there went out, while its answers may come; INT64_MAX: it is on its way; 0: none is open. */
+int64_t gw_lss_master_asked_at (const GwLssMaster *self);
 /* Look for new nodes at once, those that are held off among them; unless another master was heard. */
 void gw_lss_master_scan (GwLssMaster *self, int64_t now);
 /* @node_id was taken from whoever had it (NMT reset): heartbeats that were heard are no sign of life any more. */
