@@ -58,16 +58,6 @@ gw_can_link_go (GwCanLink *self, gboolean failed, const char *why)
   self->funcs->gone (self->owner, failed, why);
 }
 
-void
-gw_can_link_kick (GwCanLink *self, gint64 now)
-{
-  if (!self->alive)
-    return;
-  gw_can_link_ref (self);
-  self->klass->kick (self, now);
-  gw_can_link_unref (self);
-}
-
 gint64
 gw_can_link_tick (GwCanLink *self, gint64 now)
 {

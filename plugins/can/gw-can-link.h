@@ -76,9 +76,7 @@ GwCanLink *gw_can_link_open (
 void gw_can_link_free (GwCanLink *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (GwCanLink, gw_can_link_free)
 
-/* There may be something to pull. */
-void gw_can_link_kick (GwCanLink *self, gint64 now);
-/* Does what is due, and returns when to call again. */
+/* Does what is due, pulls what may go, and returns when to call again. */
 gint64 gw_can_link_tick (GwCanLink *self, gint64 now);
 
 /* ---- For the two kinds of link ---- */
@@ -86,7 +84,6 @@ gint64 gw_can_link_tick (GwCanLink *self, gint64 now);
 typedef struct
 {
   void (*free) (GwCanLink *self);
-  void (*kick) (GwCanLink *self, gint64 now);
   gint64 (*tick) (GwCanLink *self, gint64 now);
 } GwCanLinkClass;
 

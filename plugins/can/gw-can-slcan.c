@@ -697,7 +697,7 @@ slcan_free (GwCanLink *link)
   g_clear_pointer (&self->path, g_free);
 }
 
-static const GwCanLinkClass slcan_class = { slcan_free, slcan_kick, slcan_tick };
+static const GwCanLinkClass slcan_class = { slcan_free, slcan_tick };
 
 static gboolean
 choose_speeds (Slcan *self, const GwCanLinkConfig *config, GError **error)

@@ -542,7 +542,7 @@ socket_free (GwCanLink *link)
   g_clear_pointer (&self->name, g_free);
 }
 
-static const GwCanLinkClass socket_class = { socket_free, socket_kick, socket_tick };
+static const GwCanLinkClass socket_class = { socket_free, socket_tick };
 
 static gboolean
 fail_open (const char *name, const char *what, GError **error)
