@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -878,6 +879,8 @@ check_after_kill (SpoolFixture *self, Ledger *ledger, guint e)
   ledger->stored[e] = last;
 }
 
+#define CHILD_STARTS_MS 60000 /* a hanging one's end; a busy machine takes seconds */
+
 static const char *self_path;
 
 static void
@@ -896,7 +899,9 @@ test_kill (void)
 
       g_assert_true (g_spawn_async_with_pipes (NULL, argv, NULL, G_SPAWN_DO_NOT_REAP_CHILD, NULL, NULL, &pid,
                                                NULL, &out, NULL, NULL));
-      g_usleep ((gulong)g_test_rand_int_range (5000, 60000)); /* the moment of the kill: any is right */
+      if (i % 2 == 0) /* a child that has stored something; every other one dies at any moment of its start, too */
+        g_assert_cmpint (poll (&(struct pollfd){ .fd = out, .events = POLLIN }, 1, CHILD_STARTS_MS), ==, 1);
+      g_usleep ((gulong)g_test_rand_int_range (5000, 60000));
       g_assert_cmpint (kill (pid, SIGKILL), ==, 0);
       read_lines (out, &ledger);
       g_assert_cmpint (waitpid (pid, NULL, 0), ==, pid);
@@ -907,7 +912,7 @@ test_kill (void)
         check_after_kill (&self, &ledger, e);
       spool_down (&self);
     }
-  g_assert_cmpuint (ledger.stored[0], >, cycles);
+  g_assert_cmpuint (ledger.stored[0] + ledger.stored[1] + ledger.stored[2] + ledger.stored[3], >=, (cycles + 1) / 2);
   g_test_message ("%u kills, %" G_GUINT64_FORMAT " records of endpoint 0 stored", cycles, ledger.stored[0]);
   remove_dir (dir);
 }
