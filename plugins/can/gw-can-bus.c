@@ -9,18 +9,17 @@
 #include "gw-can-set.h"
 #include "gw-can-turn.h"
 #include "gw-lss-codec.h"
+#include "gw-time.h"
 
-#define USEC_PER_MS INT64_C (1000)
-#define USEC_PER_SEC INT64_C (1000000)
-#define NEWS_USEC (60 * USEC_PER_SEC)
+#define NEWS_USEC (60 * GW_TIME_SEC)
 /* One that rebooted sends no heartbeats with its old number: so long after the last it may have it again. */
 #define REBOOTED_USEC GW_LSS_DOUBT_USEC
 /* Flow control that had to wait is looked at again. */
-#define FLOW_RETRY_USEC (5 * USEC_PER_MS)
+#define FLOW_RETRY_USEC (5 * GW_TIME_MS)
 /* Questions without an answer after which somebody is told. */
 #define NO_ANSWER_ASKS 5
 /* Flow control that was asked for so long ago is not waited for. */
-#define AWAITED_USEC (20 * USEC_PER_MS)
+#define AWAITED_USEC (20 * GW_TIME_MS)
 /* What flow control asks of the nodes: no pauses, the link below takes what the bus carries. */
 #define BLOCK_SIZE 0
 #define ST_MIN 0
@@ -138,7 +137,7 @@ open_slot (GwCanBus *self, unsigned n, int64_t now)
   slot->frames = FRAMES_UNKNOWN;
   slot->flow_nsec = GW_CAN_FLOW_BURST * (int64_t) self->load.frame_nsec;
   slot->flow_at = now;
-  slot->datagrams = GW_CAN_DATAGRAMS_BURST * USEC_PER_SEC;
+  slot->datagrams = GW_CAN_DATAGRAMS_BURST * GW_TIME_SEC;
   slot->datagrams_at = now;
   gw_can_set_add (&self->known, n);
 }
@@ -191,9 +190,9 @@ find_taken_back (GwCanBus *self, unsigned n)
 static int64_t
 pause_after (unsigned times)
 {
-  int64_t pause = GW_CAN_TAKE_BACK_MIN_MS * USEC_PER_MS;
+  int64_t pause = GW_CAN_TAKE_BACK_MIN_MS * GW_TIME_MS;
 
-  for (unsigned i = 1; i < times && pause < GW_CAN_TAKE_BACK_MAX_MS * USEC_PER_MS; i++)
+  for (unsigned i = 1; i < times && pause < GW_CAN_TAKE_BACK_MAX_MS * GW_TIME_MS; i++)
     pause *= 2;
   return pause;
 }
@@ -290,7 +289,7 @@ take_hello (GwCanBus *self, unsigned n, const GwLinkHello *hello, GwBytes body, 
 {
   Slot *slot = &self->slots[n];
   bool was_up = slot->node.state == GW_CAN_NODE_UP;
-  uint32_t rtt_ms = rtt > UINT16_MAX * USEC_PER_MS ? UINT16_MAX : (uint32_t) (rtt / USEC_PER_MS + 1);
+  uint32_t rtt_ms = rtt > UINT16_MAX * GW_TIME_MS ? UINT16_MAX : (uint32_t) (rtt / GW_TIME_MS + 1);
   GwCanHello what = gw_can_node_hello (&slot->node, hello, now);
 
   if (what == GW_CAN_HELLO_SAME)
@@ -330,11 +329,11 @@ may_carry (Slot *slot, int64_t now)
 {
   slot->datagrams += (now - slot->datagrams_at) * GW_CAN_DATAGRAMS_RATE;
   slot->datagrams_at = now;
-  if (slot->datagrams > GW_CAN_DATAGRAMS_BURST * USEC_PER_SEC)
-    slot->datagrams = GW_CAN_DATAGRAMS_BURST * USEC_PER_SEC;
-  if (slot->datagrams < USEC_PER_SEC)
+  if (slot->datagrams > GW_CAN_DATAGRAMS_BURST * GW_TIME_SEC)
+    slot->datagrams = GW_CAN_DATAGRAMS_BURST * GW_TIME_SEC;
+  if (slot->datagrams < GW_TIME_SEC)
     return false;
-  slot->datagrams -= USEC_PER_SEC;
+  slot->datagrams -= GW_TIME_SEC;
   return true;
 }
 
@@ -762,26 +761,20 @@ gw_can_bus_tick (GwCanBus *self, int64_t now)
       tick_node (self, n, now);
 }
 
-static int64_t
-sooner (int64_t a, int64_t b)
-{
-  return a < b ? a : b;
-}
-
 int64_t
 gw_can_bus_due (const GwCanBus *self, int64_t now)
 {
   int64_t due = self->load.slot_at + GW_CAN_LOAD_SLOT_USEC;
   int64_t lss = gw_lss_master_due (&self->lss);
 
-  due = sooner (due, lss > self->listen_until ? lss : self->listen_until);
-  due = sooner (due, gw_can_turn_due (&self->turn, &self->lss, now));
+  due = gw_time_min (due, lss > self->listen_until ? lss : self->listen_until);
+  due = gw_time_min (due, gw_can_turn_due (&self->turn, &self->lss, now));
   if (self->flow_waits)
-    due = sooner (due, now + FLOW_RETRY_USEC);
+    due = gw_time_min (due, now + FLOW_RETRY_USEC);
   for (unsigned n = gw_can_set_after (&self->active, 0); n != 0; n = gw_can_set_after (&self->active, n))
-    due = sooner (due, gw_isotp_due (&self->slots[n].isotp));
+    due = gw_time_min (due, gw_isotp_due (&self->slots[n].isotp));
   for (unsigned n = gw_can_set_after (&self->known, 0); n != 0; n = gw_can_set_after (&self->known, n))
-    due = sooner (due, gw_can_node_due (&self->slots[n].node));
+    due = gw_time_min (due, gw_can_node_due (&self->slots[n].node));
   return due;
 }
 
@@ -872,7 +865,7 @@ gw_can_bus_new (const GwCanBusConfig *config, const GwCanBusFuncs *funcs, void *
     abort (); /* as GLib does: there is nothing without it */
   self->funcs = funcs;
   self->owner = owner;
-  self->listen_until = now + GW_CAN_LISTEN_MS * USEC_PER_MS;
+  self->listen_until = now + GW_CAN_LISTEN_MS * GW_TIME_MS;
   gw_can_load_init (&self->load, now);
   gw_lss_master_init (&self->lss, config->vendor, &lss_funcs, self, now);
   for (unsigned n = 1; n < GW_CAN_NODES; n++)

@@ -4,15 +4,10 @@
 
 #include <string.h>
 
-#define USEC_PER_MS INT64_C (1000)
+#include "gw-time.h"
+
 /* After this much silence a number may be given to another. */
 #define VACANT_MS 10000
-
-static int64_t
-ms (int64_t n)
-{
-  return n * USEC_PER_MS;
-}
 
 void
 gw_can_node_init (GwCanNode *self, const uint8_t nonce[GW_HELLO_NONCE_LEN])
@@ -39,7 +34,7 @@ hear (GwCanNode *self, int64_t now)
   if (self->state == GW_CAN_NODE_UP)
     {
       self->asks = 0;
-      self->ask_due = now + ms (GW_CAN_SILENT_MS);
+      self->ask_due = now + gw_time_ms (GW_CAN_SILENT_MS);
     }
   else if (self->state == GW_CAN_NODE_FREE)
     {
@@ -70,7 +65,7 @@ gw_can_node_heard (GwCanNode *self, int64_t now)
 static bool
 are_many (GwCanNode *self, int64_t now)
 {
-  if (now - self->many_at >= ms (GW_CAN_BEATS_MANY_MS))
+  if (now - self->many_at >= gw_time_ms (GW_CAN_BEATS_MANY_MS))
     {
       self->many_at = now;
       self->many_beats = 0;
@@ -90,7 +85,7 @@ are_doubled (GwCanNode *self, int64_t now)
     {
       int64_t two = self->beats[i] - self->beats[i - 2];
 
-      if (two < ms (GW_CAN_BEATS_MIN_MS) || two > ms (GW_CAN_BEATS_MAX_MS))
+      if (two < gw_time_ms (GW_CAN_BEATS_MIN_MS) || two > gw_time_ms (GW_CAN_BEATS_MAX_MS))
         return false;
     }
   return self->n_beats == GW_CAN_BEATS;
@@ -103,7 +98,7 @@ gw_can_node_beat (GwCanNode *self, bool boot, int64_t now)
 
   hear (self, now);
   /* A node that starts with a number it was not given now is asked who it is. */
-  if (boot && self->state == GW_CAN_NODE_UP && now - self->asked_at >= ms (GW_CAN_ASK_MS))
+  if (boot && self->state == GW_CAN_NODE_UP && now - self->asked_at >= gw_time_ms (GW_CAN_ASK_MS))
     gw_can_node_ask_now (self, now);
   if (boot)
     return GW_CAN_NODE_NOTHING;
@@ -129,7 +124,7 @@ gw_can_node_accept (GwCanNode *self, const GwLinkHello *hello)
 {
   self->state = GW_CAN_NODE_UP;
   self->asks = 0;
-  self->ask_due = self->heard_at + ms (GW_CAN_SILENT_MS);
+  self->ask_due = self->heard_at + gw_time_ms (GW_CAN_SILENT_MS);
   memcpy (self->kid, hello->kid, sizeof self->kid);
 }
 
@@ -147,15 +142,15 @@ gw_can_node_get_uid (const GwCanNode *self, uint8_t uid[GW_UID_LEN])
 void
 gw_can_node_asked (GwCanNode *self, int64_t now)
 {
-  int64_t pause = ms (GW_CAN_ASK_MS);
+  int64_t pause = gw_time_ms (GW_CAN_ASK_MS);
 
   self->asks++;
   self->asked_at = now;
   if (self->state == GW_CAN_NODE_FOUND)
-    for (unsigned i = 2; i < self->asks && pause < ms (GW_CAN_ASK_MAX_MS); i++)
+    for (unsigned i = 2; i < self->asks && pause < gw_time_ms (GW_CAN_ASK_MAX_MS); i++)
       pause *= 2;
-  if (pause > ms (GW_CAN_ASK_MAX_MS))
-    pause = ms (GW_CAN_ASK_MAX_MS);
+  if (pause > gw_time_ms (GW_CAN_ASK_MAX_MS))
+    pause = gw_time_ms (GW_CAN_ASK_MAX_MS);
   self->ask_due = now + pause;
 }
 
@@ -169,7 +164,7 @@ gw_can_node_ask_now (GwCanNode *self, int64_t now)
 static bool
 is_lost (const GwCanNode *self, int64_t now)
 {
-  return self->asks >= GW_CAN_MISSES_MAX && now - self->heard_at >= ms (GW_CAN_SILENT_MS);
+  return self->asks >= GW_CAN_MISSES_MAX && now - self->heard_at >= gw_time_ms (GW_CAN_SILENT_MS);
 }
 
 int64_t
@@ -192,5 +187,5 @@ gw_can_node_tick (GwCanNode *self, int64_t now)
 bool
 gw_can_node_is_vacant (const GwCanNode *self, int64_t now)
 {
-  return self->state == GW_CAN_NODE_FREE && (self->heard_at == 0 || now - self->heard_at >= ms (VACANT_MS));
+  return self->state == GW_CAN_NODE_FREE && (self->heard_at == 0 || now - self->heard_at >= gw_time_ms (VACANT_MS));
 }

@@ -2,20 +2,21 @@
 
 #include "gw-can-turn.h"
 
-#define USEC_PER_MS INT64_C (1000)
+#include "gw-time.h"
+
 /* LSS answers have a higher id than ISO-TP, so they lose against it whenever both are there: a search that is to be short
  * needs a quiet bus, and traffic that is to flow needs its turns between. So long at most has either. */
-#define SEARCH_TURN_USEC (200 * USEC_PER_MS)
-#define TRAFFIC_TURN_MIN_USEC (20 * USEC_PER_MS)
+#define SEARCH_TURN_USEC (200 * GW_TIME_MS)
+#define TRAFFIC_TURN_MIN_USEC (20 * GW_TIME_MS)
 /* After so many turns of searching for which nobody new has come up, somebody leads it astray: traffic has so many times as
  * long as the search then. */
 #define FRUITLESS_TURNS 8
 #define FRUITLESS_FACTOR 9
 /* The bus is quiet when nothing was carried for so long; it is not waited for longer than that. */
-#define QUIET_USEC (3 * USEC_PER_MS)
-#define QUIET_WAIT_USEC (50 * USEC_PER_MS)
+#define QUIET_USEC (3 * GW_TIME_MS)
+#define QUIET_WAIT_USEC (50 * GW_TIME_MS)
 /* "Is anybody new there?" gets this much quiet. */
-#define START_QUIET_USEC (4 * USEC_PER_MS)
+#define START_QUIET_USEC (4 * GW_TIME_MS)
 /* Frames to nodes win against frames from nodes, so a stream to one of them would keep the others from ever answering. After
  * so many in a row without hearing anybody (few, while flow control is awaited that was asked for lately) the bus is left to
  * them until it falls idle, or for so many frames. */
@@ -141,12 +142,6 @@ gw_can_turn_yields (GwCanTurn *self, bool awaiting, uint64_t frame_nsec, int64_t
 
 /* ---- Time ---- */
 
-static int64_t
-sooner (int64_t a, int64_t b)
-{
-  return a < b ? a : b;
-}
-
 int64_t
 gw_can_turn_due (const GwCanTurn *self, const GwLssMaster *lss, int64_t now)
 {
@@ -155,10 +150,10 @@ gw_can_turn_due (const GwCanTurn *self, const GwLssMaster *lss, int64_t now)
   if (now < self->traffic_until)
     due = quiet > now ? quiet : self->traffic_until;
   if (held > now)
-    due = sooner (due, held);
+    due = gw_time_min (due, held);
   if (self->searching && !gw_can_turn_may_search (self, now))
-    due = sooner (due, now + USEC_PER_MS);
+    due = gw_time_min (due, now + GW_TIME_MS);
   if (self->yield_until > now)
-    due = sooner (due, self->yield_until);
+    due = gw_time_min (due, self->yield_until);
   return due;
 }

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "gw-time.h"
+
 #define NEVER INT64_MIN
 /* No vendor is likely to have both. */
 #define NONSENSE_VENDOR 0xA5C35A3Cu
@@ -18,18 +20,6 @@
 #define PENDING_DOUBT 3u
 #define PENDING_WAIT_USEC INT64_C (100000)
 #define FULL_HOLD_USEC INT64_C (10000000)
-
-static int64_t
-at_most (int64_t v, int64_t max)
-{
-  return v < max ? v : max;
-}
-
-static int64_t
-at_least (int64_t v, int64_t min)
-{
-  return v > min ? v : min;
-}
 
 static void
 uid_octets (uint64_t uid, uint8_t out[GW_UID_LEN])
@@ -143,11 +133,11 @@ fail (GwLssMaster *self, int64_t now)
   self->counters.failed++;
   if (self->fails < 16)
     self->fails++;
-  pause = at_most (GW_LSS_FAILED_USEC << (self->fails - 1), GW_LSS_FAILED_MAX_USEC);
+  pause = gw_time_min (GW_LSS_FAILED_USEC << (self->fails - 1), GW_LSS_FAILED_MAX_USEC);
   if (self->fails
       >= FAILS_DOUBT) /* once may be a machine that had other things to do: go on where it ended */
     {
-      pause = at_least (pause, GW_LSS_FAILED_SHARE * (now - self->begun_at));
+      pause = gw_time_max (pause, GW_LSS_FAILED_SHARE * (now - self->begun_at));
       gw_lss_trail_forget (&self->trail);
     }
   self->dirty = true;
@@ -524,14 +514,14 @@ take_copy (GwLssMaster *self, int64_t now)
 
   gw_lss_patience_copy (&self->patience, now - self->sent_at, now);
   if (self->step == GW_LSS_STEP_START)
-    self->deadline = at_least (self->deadline, at_most (now + self->patience.gap, last));
+    self->deadline = gw_time_max (self->deadline, gw_time_min (now + self->patience.gap, last));
   else if (is_counting (self))
     self->deadline
-        = at_least (self->deadline, at_most (now + gw_lss_patience_settle (&self->patience), last));
+        = gw_time_max (self->deadline, gw_time_min (now + gw_lss_patience_settle (&self->patience), last));
   else if (self->patience.attempts == 0 && self->patience.copies >= self->patience.copies_expected)
     advance (self, now); /* they were all */
   else
-    self->deadline = at_most (now + gw_lss_patience_settle (&self->patience), last);
+    self->deadline = gw_time_min (now + gw_lss_patience_settle (&self->patience), last);
 }
 
 static void
@@ -740,7 +730,7 @@ end_hold (GwLssMaster *self, GwLssHold *held, int64_t now)
       if (self->step == GW_LSS_STEP_IDLE)
         {
           gw_lss_trail_suppose (&self->trail, held->uid);
-          self->start_at = at_most (self->start_at, now);
+          self->start_at = gw_time_min (self->start_at, now);
         }
       break;
     default:
@@ -790,7 +780,7 @@ gw_lss_master_due (const GwLssMaster *self)
     due = self->pulled_at + GW_LSS_SEND_USEC;
   else if (self->phase != GW_LSS_PHASE_READY)
     due = self->deadline;
-  return at_most (due, self->holds.due);
+  return gw_time_min (due, self->holds.due);
 }
 
 void
@@ -800,7 +790,7 @@ gw_lss_master_scan (GwLssMaster *self, int64_t now)
     if (self->holds.of[i].why == GW_LSS_HOLD_OFF)
       gw_lss_holds_end (&self->holds, &self->holds.of[i]);
   if (self->step == GW_LSS_STEP_IDLE)
-    self->start_at = at_most (self->start_at, now);
+    self->start_at = gw_time_min (self->start_at, now);
 }
 
 void

@@ -2,23 +2,13 @@
 
 #include "gw-lss-patience.h"
 
+#include "gw-time.h"
+
 /* Until so many answers have been timed a late one is reckoned with to be twice as late. */
 #define SAMPLES_FEW 4u
 #define WAIT_SLACK_USEC INT64_C (1000)
 #define SETTLE_SLACK_USEC INT64_C (300)
 #define DOUBLINGS_MAX 3u
-
-static int64_t
-at_most (int64_t v, int64_t max)
-{
-  return v < max ? v : max;
-}
-
-static int64_t
-at_least (int64_t v, int64_t min)
-{
-  return v > min ? v : min;
-}
 
 /* One that is late (a machine has other things to do, too) must not make all silence to come long: it raises
  * what counts as late by half; if all are late it is up with them soon, and what was mistaken for silence
@@ -27,13 +17,13 @@ at_least (int64_t v, int64_t min)
 static void
 time_answer (GwLssPatience *self, int64_t took)
 {
-  took = at_most (took, GW_LSS_WAIT_START_USEC);
+  took = gw_time_min (took, GW_LSS_WAIT_START_USEC);
   if (self->samples == 0)
     self->late = took;
   else if (self->attempts > 0)
-    self->late = at_least (self->late, at_most (took, GW_LSS_WAIT_MAX_USEC));
+    self->late = gw_time_max (self->late, gw_time_min (took, GW_LSS_WAIT_MAX_USEC));
   else if (took > self->late)
-    self->late += at_most (took - self->late, self->late / 2 + WAIT_SLACK_USEC);
+    self->late += gw_time_min (took - self->late, self->late / 2 + WAIT_SLACK_USEC);
   else
     self->late -= (self->late - took) / 8;
   if (self->samples < SAMPLES_FEW)
@@ -59,7 +49,7 @@ void
 gw_lss_patience_copy (GwLssPatience *self, int64_t took, int64_t now)
 {
   self->copies++;
-  self->gap = at_least (self->gap, now - self->last_at);
+  self->gap = gw_time_max (self->gap, now - self->last_at);
   self->last_at = now;
   /* What a copy takes is mostly waiting for the others'; but where an attempt was in vain, it may be a slow
    * node's. */
@@ -70,7 +60,8 @@ gw_lss_patience_copy (GwLssPatience *self, int64_t took, int64_t now)
 void
 gw_lss_patience_stray (GwLssPatience *self, int64_t now)
 {
-  self->gap_expected = at_least (self->gap_expected, at_most (now - self->last_at, GW_LSS_WAIT_MAX_USEC));
+  self->gap_expected
+      = gw_time_max (self->gap_expected, gw_time_min (now - self->last_at, GW_LSS_WAIT_MAX_USEC));
   self->copies_expected++;
   self->last_at = now;
 }
@@ -92,19 +83,19 @@ gw_lss_patience_relax (GwLssPatience *self)
 int64_t
 gw_lss_patience_limit (const GwLssPatience *self)
 {
-  return at_most (at_least (GW_LSS_WAIT_MAX_USEC, 3 * self->late), GW_LSS_WAIT_START_USEC);
+  return gw_time_min (gw_time_max (GW_LSS_WAIT_MAX_USEC, 3 * self->late), GW_LSS_WAIT_START_USEC);
 }
 
 int64_t
 gw_lss_patience_wait (const GwLssPatience *self)
 {
-  int64_t wait, doublings = at_most (self->attempts, DOUBLINGS_MAX);
+  int64_t wait, doublings = gw_time_min (self->attempts, DOUBLINGS_MAX);
 
   if (self->samples == 0)
     return gw_lss_patience_limit (self);
-  wait
-      = at_least ((self->samples < SAMPLES_FEW ? 4 : 2) * self->late + WAIT_SLACK_USEC, GW_LSS_WAIT_MIN_USEC);
-  return at_most (wait << doublings, gw_lss_patience_limit (self));
+  wait = gw_time_max ((self->samples < SAMPLES_FEW ? 4 : 2) * self->late + WAIT_SLACK_USEC,
+                      GW_LSS_WAIT_MIN_USEC);
+  return gw_time_min (wait << doublings, gw_lss_patience_limit (self));
 }
 
 int64_t
@@ -113,6 +104,6 @@ gw_lss_patience_settle (const GwLssPatience *self)
   int64_t settle = self->copies_expected > 1 ? 2 * self->gap_expected + SETTLE_SLACK_USEC : 0;
 
   if (self->attempts > 0)
-    settle = at_least (settle, self->late);
-  return at_most (settle, gw_lss_patience_limit (self));
+    settle = gw_time_max (settle, self->late);
+  return gw_time_min (settle, gw_lss_patience_limit (self));
 }

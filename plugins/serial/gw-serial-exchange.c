@@ -4,26 +4,15 @@
 
 #include <string.h>
 
-#define USEC_PER_MS INT64_C (1000)
+#include "gw-time.h"
+
 #define BITS_PER_OCTET 10 /* 8N1 */
 /* Between an answer and the next frame: its sender lets go of the line. */
 #define GAP_USEC 500
 /* After garbage more of it may come: stations begin at different times, adapters hand over in portions. */
-#define QUIET_USEC (10 * USEC_PER_MS)
+#define QUIET_USEC (10 * GW_TIME_MS)
 #define ECHO_MISSED_MAX 2
 #define LATE_MS 200 /* who answers later than that answers nothing */
-
-static int64_t
-latest (int64_t a, int64_t b)
-{
-  return a > b ? a : b;
-}
-
-static int64_t
-earliest (int64_t a, int64_t b)
-{
-  return a < b ? a : b;
-}
 
 void
 gw_exchange_init (GwExchange *self, unsigned speed, size_t datagram_max, int64_t now)
@@ -31,9 +20,9 @@ gw_exchange_init (GwExchange *self, unsigned speed, size_t datagram_max, int64_t
   memset (self, 0, sizeof *self);
   self->frame_max = datagram_max + datagram_max / 8 + 2 * GW_FRAME_OVERHEAD;
   self->octet_nsec = INT64_C (1000000000) * BITS_PER_OCTET / (speed > 0 ? speed : 1);
-  self->wait = GW_STATION_WAIT_MS * USEC_PER_MS;
+  self->wait = GW_STATION_WAIT_MS * GW_TIME_MS;
   self->free_at = now;
-  self->last_at = now - LATE_MS * USEC_PER_MS;
+  self->last_at = now - LATE_MS * GW_TIME_MS;
 }
 
 int64_t
@@ -67,7 +56,7 @@ gw_exchange_sent (GwExchange *self, size_t octets, int64_t now)
   self->phase = GW_EXCHANGE_WAITING;
   self->sent = octets;
   self->sent_at = now + gw_exchange_usec (self, octets);
-  self->deadline = self->sent_at + (self->patient ? GW_EXCHANGE_WAIT_MAX_MS * USEC_PER_MS : self->wait);
+  self->deadline = self->sent_at + (self->patient ? GW_EXCHANGE_WAIT_MAX_MS * GW_TIME_MS : self->wait);
   self->end_at = self->deadline + gw_exchange_usec (self, self->frame_max);
 }
 
@@ -76,7 +65,7 @@ gw_exchange_sent (GwExchange *self, size_t octets, int64_t now)
 static void
 lengthen (GwExchange *self, int64_t wait, int64_t now)
 {
-  self->wait = latest (self->wait, earliest (wait, GW_EXCHANGE_WAIT_MAX_MS * USEC_PER_MS));
+  self->wait = gw_time_max (self->wait, gw_time_min (wait, GW_EXCHANGE_WAIT_MAX_MS * GW_TIME_MS));
   self->late_at = now;
   self->late_once = true;
 }
@@ -86,7 +75,7 @@ static void
 note_late (GwExchange *self, int64_t now)
 {
   self->late++;
-  lengthen (self, self->late_once ? self->wait + GW_EXCHANGE_WAIT_STEP_MS * USEC_PER_MS : self->wait, now);
+  lengthen (self, self->late_once ? self->wait + GW_EXCHANGE_WAIT_STEP_MS * GW_TIME_MS : self->wait, now);
 }
 
 /* The first octet of an answer, damaged or not: the next may come a little later. */
@@ -95,8 +84,8 @@ note_first (GwExchange *self, int64_t now)
 {
   int64_t after = now - self->sent_at;
 
-  if (after > self->wait - GW_EXCHANGE_WAIT_STEP_MS * USEC_PER_MS / 2)
-    lengthen (self, after + GW_EXCHANGE_WAIT_STEP_MS * USEC_PER_MS, now);
+  if (after > self->wait - GW_EXCHANGE_WAIT_STEP_MS * GW_TIME_MS / 2)
+    lengthen (self, after + GW_EXCHANGE_WAIT_STEP_MS * GW_TIME_MS, now);
 }
 
 void
@@ -110,13 +99,13 @@ gw_exchange_heard (GwExchange *self, size_t octets, int64_t now)
   self->heard += octets;
   if (self->phase == GW_EXCHANGE_WAITING)
     /* Whoever has begun is heard out, as far as one frame goes. */
-    self->deadline = earliest (latest (self->deadline, now + latest (self->wait / 2, QUIET_USEC)), self->end_at);
+    self->deadline = gw_time_min (gw_time_max (self->deadline, now + gw_time_max (self->wait / 2, QUIET_USEC)), self->end_at);
   else if (self->phase == GW_EXCHANGE_IDLE)
     {
       if (self->jammed_at == 0 || was_quiet)
         self->jammed_at = now;
-      if (now - self->jammed_at < GW_EXCHANGE_JAM_MS * USEC_PER_MS)
-        self->free_at = latest (self->free_at, now + gw_exchange_usec (self, GW_EXCHANGE_QUIET_OCTETS));
+      if (now - self->jammed_at < GW_EXCHANGE_JAM_MS * GW_TIME_MS)
+        self->free_at = gw_time_max (self->free_at, now + gw_exchange_usec (self, GW_EXCHANGE_QUIET_OCTETS));
     }
 }
 
@@ -153,7 +142,7 @@ gw_exchange_take (GwExchange *self, const GwFrame *frame, int64_t now)
   if (self->phase == GW_EXCHANGE_WAITING && frame->poll && frame->address == self->frame.address)
     return GW_EXCHANGE_FRAME_ANSWER;
   if (self->last_silent && frame->poll && frame->address == self->last_address
-      && now - self->last_at < LATE_MS * USEC_PER_MS)
+      && now - self->last_at < LATE_MS * GW_TIME_MS)
     {
       self->last_silent = false;
       note_late (self, now);
@@ -184,11 +173,11 @@ gw_exchange_is_over (const GwExchange *self, int64_t now, GwExchangeResult *resu
 static void
 forget_late (GwExchange *self, int64_t now)
 {
-  if (!self->late_once || now - self->late_at < GW_EXCHANGE_WAIT_KEEP_MS * USEC_PER_MS)
+  if (!self->late_once || now - self->late_at < GW_EXCHANGE_WAIT_KEEP_MS * GW_TIME_MS)
     return;
   self->late_at = now;
-  if (self->wait > GW_STATION_WAIT_MS * USEC_PER_MS)
-    self->wait = latest (self->wait - GW_EXCHANGE_WAIT_STEP_MS * USEC_PER_MS, GW_STATION_WAIT_MS * USEC_PER_MS);
+  if (self->wait > GW_STATION_WAIT_MS * GW_TIME_MS)
+    self->wait = gw_time_max (self->wait - GW_EXCHANGE_WAIT_STEP_MS * GW_TIME_MS, GW_STATION_WAIT_MS * GW_TIME_MS);
   else
     self->late_once = false;
 }
@@ -204,7 +193,7 @@ gw_exchange_end (GwExchange *self, GwExchangeResult result, int64_t now)
   self->last_silent = result == GW_EXCHANGE_SILENCE;
   self->last_at = now;
   self->jammed_at = 0;
-  self->free_at = latest (now, self->heard_at + GAP_USEC);
+  self->free_at = gw_time_max (now, self->heard_at + GAP_USEC);
   forget_late (self, now);
 }
 

@@ -6,8 +6,7 @@
 
 #include "gw-reader.h"
 #include "gw-station.h"
-
-#define USEC_PER_MS INT64_C (1000)
+#include "gw-time.h"
 
 void
 gw_serial_finder_init (GwSerialFinder *self, int64_t now)
@@ -41,7 +40,7 @@ end_search (GwSerialFinder *self, int64_t now)
   if (self->period_ms > GW_SERIAL_FINDER_PERIOD_MAX_MS)
     self->period_ms = GW_SERIAL_FINDER_PERIOD_MAX_MS;
   self->again = self->search.n_found > 0 && self->again < GW_SERIAL_FINDER_AGAIN_MAX ? self->again + 1 : 0;
-  self->due_at = now + (self->again > 0 && !lost ? 0 : self->period_ms * USEC_PER_MS);
+  self->due_at = now + (self->again > 0 && !lost ? 0 : self->period_ms * GW_TIME_MS);
   return lost;
 }
 

@@ -6,8 +6,8 @@
 
 #include "gw-reader.h"
 #include "gw-station.h"
+#include "gw-time.h"
 
-#define USEC_PER_MS INT64_C (1000)
 #define LOST_PERIOD_MS 1000  /* how often a dropped station is called */
 #define ASK_PAUSE_MS 50      /* between polls of a station that is asked who it is */
 #define ASK_AGAIN_MS 250     /* until the question is repeated */
@@ -22,24 +22,6 @@
 #define FIND_SHARE 2 /* and one more for four stations */
 #define SWEEP_COST 16
 #define SWEEP_PAUSE_MS 100 /* between two numbers, while stations have traffic */
-
-static int64_t
-ms (int64_t n)
-{
-  return n * USEC_PER_MS;
-}
-
-static int64_t
-latest (int64_t a, int64_t b)
-{
-  return a > b ? a : b;
-}
-
-static int64_t
-earliest (int64_t a, int64_t b)
-{
-  return a < b ? a : b;
-}
 
 static uint8_t
 find_uid (const GwMultidrop *self, uint64_t uid, uint8_t but)
@@ -59,7 +41,7 @@ tell (GwMultidrop *self, GwMultidropTrouble trouble, uint8_t address, int64_t no
   bool same = self->told[trouble].at != 0 && self->told[trouble].address == address;
   int64_t since = now - self->told[trouble].at;
 
-  if (self->told[trouble].at != 0 && since < ms (same ? TELL_AGAIN_MS : TELL_MIN_MS))
+  if (self->told[trouble].at != 0 && since < gw_time_ms (same ? TELL_AGAIN_MS : TELL_MIN_MS))
     return;
   self->told[trouble].at = now;
   self->told[trouble].address = address;
@@ -133,7 +115,7 @@ lose (GwMultidrop *self, uint8_t address, int64_t now)
   st->state = GW_MULTIDROP_LOST;
   st->garbled = 0;
   st->at = now;
-  st->due = now + ms (LOST_PERIOD_MS);
+  st->due = now + gw_time_ms (LOST_PERIOD_MS);
 }
 
 /* ---- Who is it? ---- */
@@ -166,7 +148,7 @@ take_hello (GwMultidrop *self, uint8_t address, const GwLinkHello *hello, GwByte
 {
   GwMultidropStation *st = &self->stations[address];
   uint64_t uid = gw_station_uid (hello->uid);
-  uint32_t rtt_ms = rtt > ms (UINT16_MAX) ? UINT16_MAX : (uint32_t) ((rtt + ms (1) - 1) / ms (1));
+  uint32_t rtt_ms = rtt > gw_time_ms (UINT16_MAX) ? UINT16_MAX : (uint32_t) ((rtt + gw_time_ms (1) - 1) / gw_time_ms (1));
 
   if ((st->known && st->uid != uid) || !give_up_other (self, uid, address))
     {
@@ -188,7 +170,7 @@ take_hello (GwMultidrop *self, uint8_t address, const GwLinkHello *hello, GwByte
   else
     {
       st->asking = true;
-      st->due = now + ms (UP_AGAIN_MS);
+      st->due = now + gw_time_ms (UP_AGAIN_MS);
     }
 }
 
@@ -202,7 +184,7 @@ take_asked (GwMultidrop *self, uint8_t address, GwBytes info, int64_t now)
   int64_t asked_at;
 
   st->misses = st->garbled = 0;
-  st->due = now + (info.len > 0 ? 0 : ms (GW_MULTIDROP_IDLE_MIN_MS));
+  st->due = now + (info.len > 0 ? 0 : gw_time_ms (GW_MULTIDROP_IDLE_MIN_MS));
   if (gw_link_question_take (&st->question, info, &hello, &body, &asked_at))
     {
       take_hello (self, address, &hello, body, now - asked_at, now);
@@ -210,7 +192,7 @@ take_asked (GwMultidrop *self, uint8_t address, GwBytes info, int64_t now)
     }
   if (info.len > 0)
     self->refused++;
-  if (now - st->at < ms (ASK_AGAIN_MS))
+  if (now - st->at < gw_time_ms (ASK_AGAIN_MS))
     return;
   st->asking = true;
   if (st->questions >= GW_MULTIDROP_QUESTIONS_MAX)
@@ -234,7 +216,7 @@ static void
 note_wait (GwMultidrop *self, GwMultidropStation *st, int64_t now)
 {
   if (st->wanted_at != 0)
-    self->window.wait_max = latest (self->window.wait_max, now - st->wanted_at);
+    self->window.wait_max = gw_time_max (self->window.wait_max, now - st->wanted_at);
   st->wanted_at = 0;
 }
 
@@ -243,7 +225,7 @@ longest_pause (const GwMultidrop *self)
 {
   int64_t pause = self->n_up * self->idle_time * GW_MULTIDROP_IDLE_SHARE;
 
-  return latest (ms (GW_MULTIDROP_IDLE_MAX_MS), earliest (pause, ms (GW_MULTIDROP_IDLE_CAP_MS)));
+  return gw_time_max (gw_time_ms (GW_MULTIDROP_IDLE_MAX_MS), gw_time_min (pause, gw_time_ms (GW_MULTIDROP_IDLE_CAP_MS)));
 }
 
 static void
@@ -262,7 +244,7 @@ after_answer (GwMultidrop *self, uint8_t address, GwBytes info, int64_t now)
     }
   else
     {
-      st->pause = st->pause == 0 ? ms (GW_MULTIDROP_IDLE_MIN_MS) : earliest (2 * st->pause, longest_pause (self));
+      st->pause = st->pause == 0 ? gw_time_ms (GW_MULTIDROP_IDLE_MIN_MS) : gw_time_min (2 * st->pause, longest_pause (self));
       st->due = now + st->pause;
       self->idle_time += (now - self->exchange.began_at - self->idle_time) / 8;
     }
@@ -282,7 +264,7 @@ after_miss (GwMultidrop *self, uint8_t address, GwExchangeResult result, int64_t
       lose (self, address, now);
       return;
     }
-  st->due = now + ms (GW_MULTIDROP_MISS_MS);
+  st->due = now + gw_time_ms (GW_MULTIDROP_MISS_MS);
   if (st->last.len == 0)
     return;
   if (st->retries_left == 0)
@@ -306,7 +288,7 @@ after_asking (GwMultidrop *self, uint8_t address, GwExchangeResult result, GwByt
       take_asked (self, address, info, now);
       return;
     }
-  st->due = now + ms (ASK_PAUSE_MS);
+  st->due = now + gw_time_ms (ASK_PAUSE_MS);
   st->asking = true;
   if (++st->misses >= GW_MULTIDROP_QUESTIONS_MAX)
     set_free (st);
@@ -323,16 +305,16 @@ after_calling (GwMultidrop *self, uint8_t address, GwExchangeResult result, int6
       return;
     }
   st->garbled = result == GW_EXCHANGE_GARBAGE ? st->garbled + 1 : 0;
-  st->due = now + ms (LOST_PERIOD_MS);
+  st->due = now + gw_time_ms (LOST_PERIOD_MS);
   if (st->garbled >= GW_MULTIDROP_GARBLED_MAX && !self->link.jammed)
     {
       /* Two with one number: unpolled, both forget it. */
       tell (self, GW_MULTIDROP_SHARED, address, now);
       st->garbled = 0;
       st->at = now;
-      st->due = now + ms (GW_STATION_FORGET_MS + LOST_PERIOD_MS);
+      st->due = now + gw_time_ms (GW_STATION_FORGET_MS + LOST_PERIOD_MS);
     }
-  else if (now - st->at >= ms (GW_STATION_FORGET_MS + LOST_PERIOD_MS))
+  else if (now - st->at >= gw_time_ms (GW_STATION_FORGET_MS + LOST_PERIOD_MS))
     set_free (st);
 }
 
@@ -427,10 +409,10 @@ static int64_t
 next_sweep_pause (const GwMultidrop *self, GwExchangeResult result, int64_t now)
 {
   if (self->sweep_done)
-    return ms (GW_STATION_SEARCH_PERIOD_MS);
-  if (result != GW_EXCHANGE_SILENCE || !may_search (self) || now - self->traffic_at > ms (SWEEP_PAUSE_MS))
+    return gw_time_ms (GW_STATION_SEARCH_PERIOD_MS);
+  if (result != GW_EXCHANGE_SILENCE || !may_search (self) || now - self->traffic_at > gw_time_ms (SWEEP_PAUSE_MS))
     return 0;
-  return ms (SWEEP_PAUSE_MS);
+  return gw_time_ms (SWEEP_PAUSE_MS);
 }
 
 static void
@@ -475,7 +457,7 @@ assign (GwMultidrop *self, int64_t now)
       tell (self, GW_MULTIDROP_FULL, 0, now);
       gw_serial_finder_give (&self->finder, 0, now);
     }
-  else if (self->stations[address].swept && now - self->stations[address].at < ms (GW_MULTIDROP_SWEPT_KEEP_MS))
+  else if (self->stations[address].swept && now - self->stations[address].at < gw_time_ms (GW_MULTIDROP_SWEPT_KEEP_MS))
     gw_serial_finder_give (&self->finder, address, now);
   else
     self->assigning = address;
@@ -520,7 +502,7 @@ static void
 consider (Choice *choice, GwMultidropKind kind, unsigned address, int64_t tag, int64_t due, int64_t now)
 {
   if (now < due)
-    choice->due = earliest (choice->due, due);
+    choice->due = gw_time_min (choice->due, due);
   else if (tag < choice->tag)
     *choice = (Choice){ kind, (uint8_t) address, tag, choice->due };
 }
@@ -538,16 +520,16 @@ choose (GwMultidrop *self, int64_t now, Choice *choice)
       return true;
     }
   if (self->assigning != 0)
-    consider (choice, GW_MULTIDROP_SWEEP, self->assigning, latest (self->find_tag, self->tag), now, now);
+    consider (choice, GW_MULTIDROP_SWEEP, self->assigning, gw_time_max (self->find_tag, self->tag), now, now);
   else if (may_search (self))
     {
       gw_serial_finder_is_due (&self->finder, now, &due);
-      consider (choice, GW_MULTIDROP_FIND, GW_FRAME_ADDRESS_ALL, latest (self->find_tag, self->tag), due, now);
+      consider (choice, GW_MULTIDROP_FIND, GW_FRAME_ADDRESS_ALL, gw_time_max (self->find_tag, self->tag), due, now);
     }
   for (unsigned a = FIRST; a <= LAST; a++)
     if (self->stations[a].state != GW_MULTIDROP_FREE)
-      consider (choice, GW_MULTIDROP_POLL, a, latest (self->stations[a].tag, self->tag), self->stations[a].due, now);
-  consider (choice, GW_MULTIDROP_SWEEP, 0, latest (self->sweep_tag, self->tag), self->sweep_due, now);
+      consider (choice, GW_MULTIDROP_POLL, a, gw_time_max (self->stations[a].tag, self->tag), self->stations[a].due, now);
+  consider (choice, GW_MULTIDROP_SWEEP, 0, gw_time_max (self->sweep_tag, self->tag), self->sweep_due, now);
   return choice->tag != INT64_MAX;
 }
 
@@ -618,7 +600,7 @@ start (GwMultidrop *self, const Choice *choice, int64_t now)
     self->address = next_sweep (self);
   if (self->kind == GW_MULTIDROP_SWEEP && self->address == 0)
     {
-      self->sweep_due = now + ms (GW_STATION_SEARCH_PERIOD_MS);
+      self->sweep_due = now + gw_time_ms (GW_STATION_SEARCH_PERIOD_MS);
       return;
     }
   if (self->kind == GW_MULTIDROP_POLL)
@@ -670,7 +652,7 @@ look_for_hog (GwMultidrop *self, uint8_t address, int64_t length, int64_t now)
   GwMultidropStation *st = &self->stations[address];
   uint32_t permille = (uint32_t) (st->time * 1000 / length);
 
-  st->windows = permille < GW_MULTIDROP_CULPRIT_PERMILLE ? 0 : (uint8_t) earliest (st->windows + 1, UINT8_MAX);
+  st->windows = permille < GW_MULTIDROP_CULPRIT_PERMILLE ? 0 : (uint8_t) gw_time_min (st->windows + 1, UINT8_MAX);
   if (st->unasked < GW_MULTIDROP_UNASKED_MAX && st->windows < GW_MULTIDROP_CULPRIT_WINDOWS)
     return;
   tell (self, st->unasked >= GW_MULTIDROP_UNASKED_MAX ? GW_MULTIDROP_BABBLES : GW_MULTIDROP_HOGS, address, now);
@@ -692,12 +674,12 @@ is_jammed (const GwMultidrop *self, int64_t length)
 static void
 measure (GwMultidrop *self, int64_t now)
 {
-  int64_t length = ms (GW_MULTIDROP_WINDOW_MS) + now - self->window.until;
-  int64_t wait = latest (self->window.wait_max, self->window.wait_max_before);
+  int64_t length = gw_time_ms (GW_MULTIDROP_WINDOW_MS) + now - self->window.until;
+  int64_t wait = gw_time_max (self->window.wait_max, self->window.wait_max_before);
   int64_t frame = gw_exchange_usec (&self->exchange, FULL_DATAGRAM);
 
   self->link.load_permille = (uint32_t) (gw_exchange_usec (&self->exchange, self->window.octets) * 1000 / length);
-  self->link.round_trip_ms = (uint32_t) ((2 * latest (wait, frame) + 2 * frame) / ms (1) + 1);
+  self->link.round_trip_ms = (uint32_t) ((2 * gw_time_max (wait, frame) + 2 * frame) / gw_time_ms (1) + 1);
   if (self->window.data_time > 0)
     self->link.octets_per_second = (uint32_t) (self->window.data_octets * 1000000 / self->window.data_time);
   self->link.jammed = is_jammed (self, length);
@@ -715,7 +697,7 @@ measure (GwMultidrop *self, int64_t now)
   self->window.wait_max_before = self->window.wait_max;
   self->window.wait_max = self->window.data_time = 0;
   self->window.octets = self->window.data_octets = self->window.heard = self->window.good = 0;
-  self->window.until = now + ms (GW_MULTIDROP_WINDOW_MS);
+  self->window.until = now + gw_time_ms (GW_MULTIDROP_WINDOW_MS);
   self->funcs->measured (self->owner, &self->link);
 }
 
@@ -738,7 +720,7 @@ gw_multidrop_init (GwMultidrop *self,
   self->wait_told = self->exchange.wait;
   self->sweep_next = FIRST;
   self->sweep_due = now;
-  self->window.until = now + ms (GW_MULTIDROP_WINDOW_MS);
+  self->window.until = now + gw_time_ms (GW_MULTIDROP_WINDOW_MS);
   self->link.octets_per_second = speed / 10;
   for (unsigned a = FIRST; a <= LAST; a++)
     gw_link_question_init (&self->stations[a].question, nonce);
@@ -810,8 +792,8 @@ gw_multidrop_tick (GwMultidrop *self, int64_t now)
         choice.due = now;
     }
   if (self->exchange.phase == GW_EXCHANGE_IDLE)
-    return earliest (latest (choice.due, gw_exchange_due (&self->exchange)), self->window.until);
-  return earliest (gw_exchange_due (&self->exchange), self->window.until);
+    return gw_time_min (gw_time_max (choice.due, gw_exchange_due (&self->exchange)), self->window.until);
+  return gw_time_min (gw_exchange_due (&self->exchange), self->window.until);
 }
 
 void

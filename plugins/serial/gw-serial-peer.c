@@ -4,14 +4,9 @@
 
 #include <string.h>
 
-#define USEC_PER_MS INT64_C (1000)
-#define DTLS_HANDSHAKE 22 /* content type, RFC 6347, section 4.1 */
+#include "gw-time.h"
 
-static int64_t
-ms (int64_t n)
-{
-  return n * USEC_PER_MS;
-}
+#define DTLS_HANDSHAKE 22 /* content type, RFC 6347, section 4.1 */
 
 /* ---- Questions ---- */
 
@@ -28,7 +23,7 @@ ask (GwSerialPeer *self, int64_t now)
 static void
 ask_soon (GwSerialPeer *self, int64_t now)
 {
-  if (now - self->asked_at >= ms (GW_SERIAL_ASK_MIN_MS))
+  if (now - self->asked_at >= gw_time_ms (GW_SERIAL_ASK_MIN_MS))
     ask (self, now);
 }
 
@@ -46,7 +41,7 @@ go_down (GwSerialPeer *self, GwSerialDown why)
 static void
 take_hello (GwSerialPeer *self, const GwLinkHello *hello, GwBytes body, int64_t rtt, int64_t now)
 {
-  uint32_t rtt_ms = rtt > ms (UINT16_MAX) ? UINT16_MAX : (uint32_t) ((rtt + ms (1) - 1) / ms (1));
+  uint32_t rtt_ms = rtt > gw_time_ms (UINT16_MAX) ? UINT16_MAX : (uint32_t) ((rtt + gw_time_ms (1) - 1) / gw_time_ms (1));
 
   self->proven_at = now;
   if (self->up && memcmp (self->kid, hello->kid, sizeof self->kid) == 0)
@@ -88,25 +83,19 @@ gw_serial_peer_take (GwSerialPeer *self, GwBytes info, int64_t now)
       self->refused++;
       return;
     }
-  if (info.ptr[0] == DTLS_HANDSHAKE && now - self->proven_at >= ms (GW_SERIAL_CHECK_MS)
-      && now - self->asked_at >= ms (GW_SERIAL_CHECK_MS))
+  if (info.ptr[0] == DTLS_HANDSHAKE && now - self->proven_at >= gw_time_ms (GW_SERIAL_CHECK_MS)
+      && now - self->asked_at >= gw_time_ms (GW_SERIAL_CHECK_MS))
     ask (self, now);
   self->funcs->datagram (self->owner, info);
 }
 
 /* ---- Time ---- */
 
-static int64_t
-latest (int64_t a, int64_t b)
-{
-  return a > b ? a : b;
-}
-
 /* When the next question to a peer that is up is due. */
 static int64_t
 probe_due (const GwSerialPeer *self)
 {
-  return latest (self->heard_at + ms (GW_SERIAL_IDLE_MS), self->asked_at + ms (GW_SERIAL_PROBE_MS));
+  return gw_time_max (self->heard_at + gw_time_ms (GW_SERIAL_IDLE_MS), self->asked_at + gw_time_ms (GW_SERIAL_PROBE_MS));
 }
 
 int64_t
@@ -122,9 +111,9 @@ gw_serial_peer_tick (GwSerialPeer *self, int64_t now)
           ask (self, now);
         }
     }
-  if (!self->up && now - self->asked_at >= ms (GW_LINK_HELLO_PERIOD_MS))
+  if (!self->up && now - self->asked_at >= gw_time_ms (GW_LINK_HELLO_PERIOD_MS))
     ask (self, now);
-  return self->up ? probe_due (self) : self->asked_at + ms (GW_LINK_HELLO_PERIOD_MS);
+  return self->up ? probe_due (self) : self->asked_at + gw_time_ms (GW_LINK_HELLO_PERIOD_MS);
 }
 
 void
@@ -148,5 +137,5 @@ gw_serial_peer_init (
   self->owner = owner;
   gw_link_question_init (&self->question, nonce);
   self->heard_at = now;
-  self->asked_at = now - ms (GW_LINK_HELLO_PERIOD_MS);
+  self->asked_at = now - gw_time_ms (GW_LINK_HELLO_PERIOD_MS);
 }

@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "gw-reader.h"
+#include "gw-time.h"
 
-#define USEC_PER_MS INT64_C (1000)
 #define CYCLE_WEIGHT 8 /* of the smoothed time between polls, as TCP's of round trips (RFC 6298) */
 #define LENGTH_OCTETS 2u
 
@@ -71,13 +71,13 @@ uint32_t
 gw_station_cycle_ms (const GwStation *self)
 {
   /* A datagram waits for a poll, and what it brings about for the next one. */
-  return (uint32_t) (2 * self->cycle / USEC_PER_MS);
+  return (uint32_t) (2 * self->cycle / GW_TIME_MS);
 }
 
 int64_t
 gw_station_tick (GwStation *self, int64_t now)
 {
-  int64_t due = self->polled_at + GW_STATION_FORGET_MS * USEC_PER_MS;
+  int64_t due = self->polled_at + GW_STATION_FORGET_MS * GW_TIME_MS;
 
   if (self->address == GW_FRAME_ADDRESS_ALL && !self->muted)
     return INT64_MAX;
