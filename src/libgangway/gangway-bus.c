@@ -599,10 +599,12 @@ gangway_bus_sandbox (GangwayBus *self, GError **error)
 /**
  * gangway_bus_new:
  * @name: the bus's name, 1 to 32 of [a-zA-Z0-9_-]
- * @kind: "serial", "can" or a word of your own
- * @device: (nullable): the device as a person knows it
+ * @kind: "serial", "can" or a word of your own, 1 to 32 octets
+ * @device: (nullable): the device as a person knows it, at most 128 octets
  *
- * Makes a bus; the other properties are set with g_object_new().
+ * Makes a bus outside the sandbox. A plugin sets [property@Gangway.Bus:sandbox] and [property@Gangway.Bus:plugin] besides, before
+ * it attaches the bus, or makes the bus with g_object_new() and all of them at once. What is wrong with the words is told by
+ * gangway_bus_attach_finish(), since the agent judges them.
  *
  * Returns: (transfer full): a bus that is not attached yet
  *
@@ -629,6 +631,7 @@ gangway_bus_set_property (GObject *object, guint prop_id, const GValue *value, G
     case PROP_DEVICE:
     case PROP_PLUGIN:
       /* They travel in AttachBus, where nothing is nullable. */
+      g_free (*text[prop_id]);
       *text[prop_id] = g_strdup (g_value_get_string (value) != NULL ? g_value_get_string (value) : "");
       break;
     case PROP_BUS_ADDRESS:
@@ -710,6 +713,8 @@ static void
 install_properties (GObjectClass *object_class)
 {
   const GParamFlags flags = G_PARAM_READWRITE | G_PARAM_CONSTRUCT_ONLY | G_PARAM_STATIC_STRINGS;
+  /* What gangway_bus_new() does not take. */
+  const GParamFlags later = G_PARAM_READWRITE | G_PARAM_CONSTRUCT | G_PARAM_STATIC_STRINGS;
 
   /**
    * GangwayBus:name:
@@ -722,7 +727,7 @@ install_properties (GObjectClass *object_class)
   /**
    * GangwayBus:kind:
    *
-   * "serial", "can" or the plugin's own word.
+   * "serial", "can" or the plugin's own word: 1 to 32 octets of UTF-8 without control characters.
    *
    * Since: 0.1
    */
@@ -730,7 +735,7 @@ install_properties (GObjectClass *object_class)
   /**
    * GangwayBus:device:
    *
-   * The device as a person knows it.
+   * The device as a person knows it, at most 128 octets of UTF-8 without control characters.
    *
    * Since: 0.1
    */
@@ -738,11 +743,12 @@ install_properties (GObjectClass *object_class)
   /**
    * GangwayBus:plugin:
    *
-   * Program and version of the plugin.
+   * Program and version of the plugin, at most 128 octets of UTF-8 without control characters. Told to the agent at
+   * gangway_bus_attach_async().
    *
    * Since: 0.1
    */
-  props[PROP_PLUGIN] = g_param_spec_string ("plugin", NULL, NULL, NULL, flags);
+  props[PROP_PLUGIN] = g_param_spec_string ("plugin", NULL, NULL, NULL, later);
   /**
    * GangwayBus:bus-address:
    *
@@ -754,11 +760,12 @@ install_properties (GObjectClass *object_class)
   /**
    * GangwayBus:sandbox:
    *
-   * Whether gangway_bus_sandbox() is done at the first attachment, before [signal@Gangway.Bus::attached].
+   * Whether gangway_bus_sandbox() is done at the next attachment, before [signal@Gangway.Bus::attached]. What is set once
+   * it is done changes nothing.
    *
    * Since: 0.1
    */
-  props[PROP_SANDBOX] = g_param_spec_boolean ("sandbox", NULL, NULL, FALSE, flags);
+  props[PROP_SANDBOX] = g_param_spec_boolean ("sandbox", NULL, NULL, FALSE, later);
   /**
    * GangwayBus:attached: (getter is_attached)
    *

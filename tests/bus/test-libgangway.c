@@ -639,6 +639,22 @@ test_boxed_link (void)
   g_assert_cmpstr (state, ==, "GANGWAY_LINK_STATE_OFF");
 }
 
+/* What gangway_bus_new() does not take is set before the bus is attached, the sandbox above all. */
+static void
+test_new (void)
+{
+  g_autoptr (GangwayBus) bus = gangway_bus_new ("rack1", "rack", NULL);
+  g_autofree char *plugin = NULL, *device = NULL;
+  gboolean sandbox = FALSE;
+
+  g_object_set (bus, "plugin", "rack-plugin 1", "sandbox", TRUE, NULL);
+  g_object_set (bus, "plugin", "rack-plugin 2", NULL);
+  g_object_get (bus, "plugin", &plugin, "sandbox", &sandbox, "device", &device, NULL);
+  g_assert_cmpstr (plugin, ==, "rack-plugin 2");
+  g_assert_cmpstr (device, ==, "");
+  g_assert_true (sandbox);
+}
+
 static void
 test_backoff (void)
 {
@@ -763,6 +779,7 @@ main (int argc, char **argv)
   ADD ("/libgangway/link", test_link);
   ADD ("/libgangway/node-info", test_node_info);
   g_test_add_func ("/libgangway/boxed-link", test_boxed_link);
+  g_test_add_func ("/libgangway/new", test_new);
   g_test_add_func ("/libgangway/backoff", test_backoff);
   g_test_add_func ("/libgangway/sandbox/denials", test_sandbox);
   g_test_add_func ("/libgangway/sandbox/lost", test_sandbox_lost);
