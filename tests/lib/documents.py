@@ -67,7 +67,8 @@ LAB = {
     "p11tool --login --generate-privkey=ECDSA --curve=secp256r1 --label=owner-ca 'pkcs11:token=gateway'",
     "p11tool --login --write --load-privkey=/var/lib/gangway/ca/ca.key --label=owner-ca 'pkcs11:token=gateway'",
     # doc/writing-a-plugin.md
-    "export PKG_CONFIG_PATH=$PWD/build/meson-uninstalled LD_LIBRARY_PATH=$PWD/build/src/libgangway",
+    "export PKG_CONFIG_PATH=$PWD/build/meson-uninstalled LD_LIBRARY_PATH=$PWD/build/src/libgangway "
+    "GI_TYPELIB_PATH=$PWD/build/src/libgangway",
     "cc -Wall -o rack-plugin plugins/example/rack-plugin.c $(pkg-config --cflags --libs gangway-1)",
     "PYTHONPATH=tests/lib /usr/bin/python3 try-rack.py",
     "systemd-analyze security --offline=true --threshold=10 plugins/example/gangway-rack@.service",
