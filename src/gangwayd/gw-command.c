@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "gw-base64url.h"
 #include "gw-command-codec.h"
 #include "gw-error.h"
 
@@ -107,16 +108,16 @@ from_variant (GVariant *variant, GwCommandValue *value)
       const guchar *octets = g_variant_get_fixed_array (variant, &len, 1);
 
       value->type = GW_COMMAND_TEXT;
-      value->text = g_base64_encode (octets, len);
-      g_strdelimit (value->text, "+", '-');
-      g_strdelimit (value->text, "/", '_');
-      g_strdelimit (value->text, "=", '\0');
+      value->text = gw_base64url_encode (octets, len);
     }
 }
 
+/* NULL: text that is no octets, for a point of octets. */
 static GVariant *
-to_variant (const GwCommandValue *value, const GwPoint *point)
+to_variant (const GwCommandValue *value, const GwPoint *point, GError **error)
 {
+  g_autoptr (GBytes) octets = NULL;
+
   switch (value->type)
     {
     case GW_COMMAND_BOOL:
@@ -126,18 +127,13 @@ to_variant (const GwCommandValue *value, const GwPoint *point)
     case GW_COMMAND_FLOAT:
       return g_variant_new_double (value->f);
     case GW_COMMAND_TEXT:
-      if (point != NULL && point->type == GW_VALUE_BYTES)
-        {
-          g_autofree char *padded = g_strdup_printf ("%s%.*s", value->text, (int) (-strlen (value->text) & 3), "===");
-          gsize len;
-          g_autofree guchar *octets = NULL;
-
-          g_strdelimit (padded, "-", '+');
-          g_strdelimit (padded, "_", '/');
-          octets = g_base64_decode (padded, &len);
-          return g_variant_new_fixed_array (G_VARIANT_TYPE_BYTE, octets, len, 1);
-        }
-      return g_variant_new_string (value->text);
+      if (point->type != GW_VALUE_BYTES)
+        return g_variant_new_string (value->text);
+      octets = gw_base64url_decode (value->text);
+      if (octets != NULL)
+        return g_variant_new_from_bytes (G_VARIANT_TYPE_BYTESTRING, octets, TRUE);
+      g_set_error (error, GW_ERROR, GW_ERROR_INVALID, "point '%s' takes octets, and the text is no base64url", point->name);
+      return NULL;
     case GW_COMMAND_NONE:
     default:
       return g_variant_new_string ("");
@@ -178,11 +174,15 @@ execute (GwCommands *self, const GwCommand *command, Answer *answer)
   const GwPoint *point = command->has_id ? gw_points_lookup (self->points, command->id)
                                          : gw_points_lookup_name (self->points, command->point);
   g_autoptr (GError) error = NULL;
+  GVariant *value = NULL;
 
   self->pending++;
   if (point == NULL)
+    g_set_error_literal (&error, GW_ERROR, GW_ERROR_NOT_FOUND, "the endpoint has no such point");
+  else if (!command->read)
+    value = to_variant (&command->value, point, &error);
+  if (error != NULL)
     {
-      g_set_error_literal (&error, GW_ERROR, GW_ERROR_NOT_FOUND, "the endpoint has no such point");
       finish (answer, NULL, FALSE, error);
       return;
     }
@@ -193,8 +193,7 @@ execute (GwCommands *self, const GwCommand *command, Answer *answer)
   if (command->read)
     gw_points_read (self->points, &point->id, 1, on_read, answer);
   else
-    gw_points_write (self->points, point->id, to_variant (&command->value, point),
-                     (guint) CLAMP (command->ttl / 1000, 1, GW_POINTS_TTL_MAX_MSEC), FALSE, on_written, answer);
+    gw_points_write (self->points, point->id, value, (guint) CLAMP (command->ttl / 1000, 1, GW_POINTS_TTL_MAX_MSEC), FALSE, on_written, answer);
 }
 
 void

@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "gw-base64url.h"
 #include "gw-data-codec.h"
 #include "gw-error.h"
 
@@ -51,11 +52,8 @@ add_string (GString *out, const char *text, gsize len)
 static void
 add_base64url (GString *out, GwBytes bytes)
 {
-  g_autofree char *text = g_base64_encode (bytes.ptr, bytes.len);
+  g_autofree char *text = gw_base64url_encode (bytes.ptr, bytes.len);
 
-  g_strdelimit (text, "+", '-');
-  g_strdelimit (text, "/", '_');
-  text[strcspn (text, "=")] = '\0';
   add_string (out, text, strlen (text));
 }
 
