@@ -487,7 +487,7 @@ gw_mqtt_new (GwLoop *loop,
   self->events = events;
   self->data = data;
   self->version = config->version;
-  self->misc_period = CLAMP (config->keepalive * G_USEC_PER_SEC / 4, G_USEC_PER_SEC, 10 * G_USEC_PER_SEC);
+  self->misc_period = CLAMP ((gint64)config->keepalive * G_USEC_PER_SEC / 4, G_USEC_PER_SEC, 10 * G_USEC_PER_SEC);
   gw_timer_init (&self->misc, loop, on_misc, self);
   self->mosq = new_tamed_client (port, config->client_id, self);
   if (!self->mosq)
