@@ -46,6 +46,7 @@ typedef struct
 struct _GwAgent
 {
   GwServices services;
+  GwEventConnection disk; /* GwServices.disk */
   char *state_dir;
   char *config_path;
   GwClock *clock;
@@ -580,6 +581,7 @@ gw_agent_new (GDBusConnection *connection, const GwAgentOptions *options, GError
   self->clock = gw_clock_new_real ();
   self->services.loop = gw_loop_new (NULL, self->clock);
   self->services.connection = g_object_ref (connection);
+  self->services.disk = &self->disk;
   gw_turnstile_install (connection);
   self->services.objects = gw_objects_new (GW_OBJECT_ROOT);
   gw_timer_init (&self->figures, self->services.loop, show_figures, self);

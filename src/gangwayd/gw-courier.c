@@ -178,7 +178,7 @@ pump (gpointer data)
       int found = gw_spool_next (self->services->spool, self->kid, self->sent, &record, &error);
 
       if (found < 0)
-        gw_event (GW_EVENT_STORAGE_FAILED, self->id, NULL, "the spool cannot be read now: %s", error->message);
+        gw_services_disk_failed (self->services, self->id, "the spool cannot be read now", error);
       if (found <= 0 || !publish_record (self, &record))
         break;
     }

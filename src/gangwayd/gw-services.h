@@ -8,6 +8,7 @@
 #include "gw-channel.h"
 #include "gw-config.h"
 #include "gw-db.h"
+#include "gw-event.h"
 #include "gw-inventory.h"
 #include "gw-issuer.h"
 #include "gw-loop.h"
@@ -39,10 +40,16 @@ typedef struct
   GDBusConnection *connection;
   GwObjects *objects;
   GwBouncer *bouncer;
+  GwEventConnection *disk; /* what the journal last heard of it; NULL: everything is told */
 } GwServices;
 
 /* Whether the gateway's own clock can be right: later than the day this was built for. */
 gboolean gw_services_clock_is_valid (const GwServices *self);
+
+/* The disk refuses what has to be kept, or works. A full disk refuses every report of every endpoint: the journal hears of it as of a
+ * connection that is lost (gw_event_connection_changed()). @endpoint: key id in hex, or NULL. */
+void gw_services_disk_failed (const GwServices *self, const char *endpoint, const char *what, const GError *error);
+void gw_services_disk_works (const GwServices *self);
 
 #define GW_OBJECT_ROOT "/org/gangway/Gangway1"
 /* GW_OBJECT_ROOT/@kind/ and @name, each octet but letters and digits as "_2d": object paths take no '-', and different names

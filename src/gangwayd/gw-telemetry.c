@@ -10,10 +10,10 @@
 
 #include "gw-data-codec.h"
 #include "gw-error.h"
-#include "gw-event.h"
 
 typedef struct
 {
+  const GwServices *services;
   GwSession *session;
   GwSmpMessage request; /* without its body */
   GwDataAck ack;
@@ -50,11 +50,12 @@ on_durable (gpointer data, const GError *error)
 
   if (error != NULL)
     {
-      gw_event (GW_EVENT_STORAGE_FAILED, NULL, NULL, "a report could not be stored and is not acknowledged: %s", error->message);
+      gw_services_disk_failed (self->services, NULL, "reports cannot be stored and are not acknowledged", error);
       refuse (self->session, &self->request, GW_SMP_RC_NO_MEMORY);
       pending_free (self);
       return;
     }
+  gw_services_disk_works (self->services);
   gw_smp_begin_response (&w, answer, sizeof answer, &self->request);
   gw_data_ack_encode (&self->ack, &w);
   if (gw_smp_end (&w, &len) == GW_OK)
@@ -116,6 +117,7 @@ gw_telemetry_take (const GwServices *services,
       return TRUE;
     }
   pending = g_new0 (Pending, 1);
+  pending->services = services;
   pending->session = gw_session_ref (session);
   pending->request = *request;
   pending->request.body = (GwBytes) { NULL, 0 };
