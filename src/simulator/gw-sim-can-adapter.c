@@ -2,12 +2,7 @@
 
 #include "gw-sim-can-adapter.h"
 
-#include <errno.h>
-#include <glib/gstdio.h>
-#include <poll.h>
-#include <unistd.h>
-
-#include "gw-sim-tty.h"
+#include "gw-sim-pty.h"
 #include "gw-slcan-codec.h"
 
 #define VERSION 0x1013 /* hardware 1.0, software 1.3 */
@@ -17,41 +12,18 @@
 struct GwSimCanAdapter
 {
   GwSimCanUnit unit;
-  GwLoop *loop;
+  GwSimPty pty;
   GwSimCanBus *bus;
-  char *link;
-  int master; /* -1: unplugged */
-  GwFdWatch *watch;
-  gboolean has_user, open, timestamps;
+  gboolean open, timestamps;
   guint32 bit_rate, data_rate; /* as commanded; 0: not yet */
   GwSlcanCollector collector;
   GwCanFrame queue[GW_SIM_CAN_ADAPTER_QUEUE];
   guint queue_at, n_queue;
-  GByteArray *out;
   guint8 flags; /* those that stay until they are read */
-  guint64 refused, overruns, octets_in, octets_out;
+  guint64 refused, overruns;
 };
 
 /* ---- To the user ---- */
-
-static void
-flush (GwSimCanAdapter *self)
-{
-  if (!self->has_user)
-    {
-      g_byte_array_set_size (self->out, 0);
-      return;
-    }
-  if (self->out->len > 0)
-    {
-      gssize n = write (self->master, self->out->data, self->out->len);
-
-      self->octets_out += MAX (n, 0);
-      if (n > 0)
-        g_byte_array_remove_range (self->out, 0, n);
-    }
-  gw_fd_watch_set_events (self->watch, EPOLLIN | (self->out->len > 0 ? EPOLLOUT : 0));
-}
 
 static bool
 say (GwSimCanAdapter *self, const GwSlcanLine *line)
@@ -59,11 +31,8 @@ say (GwSimCanAdapter *self, const GwSlcanLine *line)
   char text[GW_SLCAN_LINE_MAX];
   gsize len;
 
-  if (!self->has_user || self->out->len >= GW_SIM_CAN_ADAPTER_OUT_MAX
-      || gw_slcan_encode (line, text, sizeof text, &len) != GW_OK)
-    return false;
-  g_byte_array_append (self->out, (const guint8 *)text, len);
-  return true;
+  return gw_slcan_encode (line, text, sizeof text, &len) == GW_OK
+         && gw_sim_pty_put (&self->pty, (const guint8 *)text, len);
 }
 
 static void
@@ -82,10 +51,7 @@ unit_received (GwSimCanUnit *unit, const GwCanFrame *frame, gint64 now)
 static void
 unit_flush (GwSimCanUnit *unit)
 {
-  GwSimCanAdapter *self = (GwSimCanAdapter *)unit;
-
-  if (self->master >= 0)
-    flush (self);
+  gw_sim_pty_flush (&((GwSimCanAdapter *)unit)->pty);
 }
 
 /* ---- To the bus ---- */
@@ -239,31 +205,25 @@ take_line (GwSimCanAdapter *self, const GwSlcanLine *line)
 }
 
 static void
-set_user (GwSimCanAdapter *self, gboolean has_user)
+on_octets (guint8 *octets, gsize len, gpointer data)
 {
-  self->has_user = has_user;
-  g_byte_array_set_size (self->out, 0);
-  gw_slcan_collector_init (&self->collector, GW_SLCAN_FROM_HOST);
-  gw_fd_watch_set_events (self->watch, has_user ? EPOLLIN : 0);
+  GwSimCanAdapter *self = data;
+  GwSlcanLine line;
+
+  for (gsize i = 0; i < len; i++)
+    if (gw_slcan_collector_push (&self->collector, octets[i], &line))
+      take_line (self, &line);
 }
 
 static void
-on_master (guint32 events, gpointer data)
+on_user (gboolean is_there, gpointer data)
 {
   GwSimCanAdapter *self = data;
-  char octets[4096];
-  gssize n = events & EPOLLIN ? read (self->master, octets, sizeof octets) : 0;
-  GwSlcanLine line;
 
-  self->octets_in += MAX (n, 0);
-  for (gssize i = 0; i < n; i++)
-    if (gw_slcan_collector_push (&self->collector, octets[i], &line))
-      take_line (self, &line);
-  if (n <= 0 && events & (EPOLLHUP | EPOLLERR))
-    set_user (self, FALSE);
-  else
-    flush (self);
+  gw_slcan_collector_init (&self->collector, GW_SLCAN_FROM_HOST);
 }
+
+static const GwSimPtyFuncs pty_funcs = { on_octets, on_user };
 
 /* ---- Life ---- */
 
@@ -273,11 +233,8 @@ gw_sim_can_adapter_new (GwLoop *loop, GwSimCanBus *bus, const char *link)
   GwSimCanAdapter *self = g_new0 (GwSimCanAdapter, 1);
 
   gw_sim_can_unit_init (&self->unit, &unit_class);
-  self->loop = loop;
+  gw_sim_pty_init (&self->pty, loop, link, &pty_funcs, self);
   self->bus = bus;
-  self->link = g_strdup (link);
-  self->master = -1;
-  self->out = g_byte_array_new ();
   gw_slcan_collector_init (&self->collector, GW_SLCAN_FROM_HOST);
   return self;
 }
@@ -286,28 +243,14 @@ void
 gw_sim_can_adapter_free (GwSimCanAdapter *self)
 {
   gw_sim_can_adapter_unplug (self);
-  g_byte_array_unref (self->out);
-  g_free (self->link);
+  gw_sim_pty_clear (&self->pty);
   g_free (self);
 }
 
 gboolean
 gw_sim_can_adapter_plug (GwSimCanAdapter *self, GError **error)
 {
-  int errsv;
-
-  if (self->master >= 0)
-    return TRUE;
-  self->master = gw_sim_tty_open_master (self->link);
-  if (self->master >= 0)
-    self->watch = gw_loop_watch (self->loop, self->master, 0, on_master, self);
-  if (self->watch)
-    return TRUE;
-  errsv = errno;
-  gw_sim_can_adapter_unplug (self);
-  g_set_error (error, G_IO_ERROR, g_io_error_from_errno (errsv), "Cannot plug %s: %s", self->link,
-               g_strerror (errsv));
-  return FALSE;
+  return gw_sim_pty_plug (&self->pty, error);
 }
 
 void
@@ -315,23 +258,14 @@ gw_sim_can_adapter_unplug (GwSimCanAdapter *self)
 {
   close_channel (self);
   self->bit_rate = self->data_rate = 0;
-  self->timestamps = self->has_user = FALSE;
-  g_clear_pointer (&self->watch, gw_fd_watch_free);
-  if (self->master < 0)
-    return;
-  g_unlink (self->link);
-  close (self->master);
-  self->master = -1;
+  self->timestamps = FALSE;
+  gw_sim_pty_unplug (&self->pty);
 }
 
 void
 gw_sim_can_adapter_check (GwSimCanAdapter *self)
 {
-  struct pollfd fd = { .fd = self->master };
-
-  if (self->has_user || self->master < 0 || poll (&fd, 1, 0) < 0 || fd.revents & POLLHUP)
-    return;
-  set_user (self, TRUE);
+  gw_sim_pty_check (&self->pty);
 }
 
 GwSimCanUnit *
@@ -343,9 +277,10 @@ gw_sim_can_adapter_unit (GwSimCanAdapter *self)
 json_t *
 gw_sim_can_adapter_status (const GwSimCanAdapter *self)
 {
-  return json_pack ("{s:s, s:b, s:b, s:b, s:i, s:i, s:I, s:I, s:I, s:I, s:o}", "link", self->link, "plugged",
-                    self->master >= 0, "user", self->has_user, "open", self->open, "queued",
-                    (int)self->n_queue, "unread", (int)self->out->len, "refused", (json_int_t)self->refused,
-                    "overruns", (json_int_t)self->overruns, "octets_in", (json_int_t)self->octets_in,
-                    "octets_out", (json_int_t)self->octets_out, "unit", gw_sim_can_unit_status (&self->unit));
+  return json_pack ("{s:s, s:b, s:b, s:b, s:i, s:i, s:I, s:I, s:I, s:I, s:o}", "link", self->pty.path,
+                    "plugged", self->pty.plugged, "user", self->pty.has_user, "open", self->open, "queued",
+                    (int)self->n_queue, "unread", (int)self->pty.out->len, "refused",
+                    (json_int_t)self->refused, "overruns", (json_int_t)self->overruns, "octets_in",
+                    (json_int_t)self->pty.octets_in, "octets_out", (json_int_t)self->pty.octets_out, "unit",
+                    gw_sim_can_unit_status (&self->unit));
 }

@@ -115,16 +115,8 @@ turn (Station *self)
 static void
 answer (Station *self, guint8 *octets, gsize len, gint64 at)
 {
-  if (gw_sim_port_happens (&self->port, self->port.drop))
-    {
-      self->port.lost++;
-      return;
-    }
-  if (gw_sim_port_happens (&self->port, self->port.corrupt))
-    {
-      octets[g_rand_int_range (self->port.rand, 0, len)] ^= 1 << g_rand_int_range (self->port.rand, 0, 8);
-      self->port.damaged++;
-    }
+  if (!gw_sim_port_disturb (&self->port, octets, len))
+    return;
   self->port.frames_out++;
   self->port.octets_out += len;
   gw_sim_pair_send (&self->unit, octets, len, at + turn (self));
@@ -149,11 +141,8 @@ take_frame (Station *self, const GwFrame *frame, gint64 at)
   guint8 out[GW_FRAME_ENCODED_MAX (GW_SIM_PORT_DATAGRAM_MAX)];
   gsize len = 0;
 
-  if (gw_sim_port_happens (&self->port, self->port.drop) || gw_sim_port_happens (&self->port, self->port.corrupt))
-    {
-      self->port.lost++; /* a damaged frame fails its check sequence here */
-      return;
-    }
+  if (gw_sim_port_misses (&self->port))
+    return;
   gw_station_take (&self->station, frame, at / 1000, out, sizeof out, &len);
   if (len == 0 && self->lies && frame->poll)
     len = lie (self, frame, out, sizeof out);

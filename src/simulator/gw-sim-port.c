@@ -26,6 +26,31 @@ gw_sim_port_happens (GwSimPort *self, double share)
   return share > 0 && g_rand_double (self->rand) < share;
 }
 
+gboolean
+gw_sim_port_disturb (GwSimPort *self, guint8 *frame, gsize len)
+{
+  if (gw_sim_port_happens (self, self->drop))
+    {
+      self->lost++;
+      return FALSE;
+    }
+  if (gw_sim_port_happens (self, self->corrupt))
+    {
+      frame[g_rand_int_range (self->rand, 0, len)] ^= 1 << g_rand_int_range (self->rand, 0, 8);
+      self->damaged++;
+    }
+  return TRUE;
+}
+
+gboolean
+gw_sim_port_misses (GwSimPort *self)
+{
+  gboolean missed = gw_sim_port_happens (self, self->drop) || gw_sim_port_happens (self, self->corrupt);
+
+  self->lost += missed;
+  return missed;
+}
+
 void
 gw_sim_port_free (GwSimPort *self)
 {

@@ -65,6 +65,10 @@ void gw_sim_port_init (GwSimPort *self, const GwSimPortClass *class, const char 
 void gw_sim_port_clear (GwSimPort *self);
 /* Whether something of that share happens this time. */
 gboolean gw_sim_port_happens (GwSimPort *self, double share);
+/* What becomes of a frame that goes out: it may get a wrong bit; FALSE: it is lost. Counted. */
+gboolean gw_sim_port_disturb (GwSimPort *self, guint8 *frame, gsize len);
+/* Whether a frame that comes in is lost; a damaged one is, as its check sequence fails. Counted. */
+gboolean gw_sim_port_misses (GwSimPort *self);
 
 void gw_sim_port_free (GwSimPort *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (GwSimPort, gw_sim_port_free)

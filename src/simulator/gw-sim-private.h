@@ -5,7 +5,6 @@
 
 #include "gw-sim-can-adapter.h"
 #include "gw-sim-pair-adapter.h"
-#include "gw-sim-tty.h"
 #include "gw-sim.h"
 
 struct GwSim

@@ -13,6 +13,8 @@
 #include "gw-sim-can-wire.h"
 #include "gw-sim-pair-station.h"
 #include "gw-sim-private.h"
+#include "gw-sim-slot.h"
+#include "gw-sim-tty.h"
 #include "gw-slcan-codec.h"
 
 /* A number from the simulator's seed and a purpose, the same in every run. */
@@ -104,7 +106,7 @@ new_serial_port (GwSim *self, guint index)
 
   if (self->devices && index < g_strv_length (self->devices))
     return gw_sim_tty_new_device (self->loop, self->devices[index], seed);
-  return (self->slots ? gw_sim_tty_new_slot : gw_sim_tty_new) (self->loop, link, seed);
+  return (self->slots ? gw_sim_slot_new : gw_sim_tty_new) (self->loop, link, seed);
 }
 
 /* The wire of the next endpoint of `populate`, or of one that comes later. */
