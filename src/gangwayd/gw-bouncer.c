@@ -18,6 +18,9 @@
 
 #define ANNOTATION "org.gangway.Gangway1.Action"
 #define ASK_TIMEOUT_MSEC 120000
+/* Questions to people that may be open at once; see ask_people(). */
+#define QUESTIONS_MAX 6
+#define QUESTIONS_PER_USER_MAX 2
 /* Reading needs no witness, be it of the witness's own book. */
 #define ACTION_VIEW "org.gangway.gangway1.view"
 #define INTERFACE_AUDIT "org.gangway.Gangway1.Audit"
@@ -30,6 +33,9 @@ struct _GwBouncer
   GwBouncerMode mode;
   GDBusConnection *connection;
   PolkitAuthority *authority;
+  GMutex lock;
+  GHashTable *questions; /* uid -> how many are open; under the lock */
+  guint n_questions;     /* in all; under the lock */
   GwBouncerWitness witness; /* the main thread's */
   gpointer witness_data;
 };
@@ -43,6 +49,8 @@ gw_bouncer_finalize (GObject *object)
 
   g_clear_object (&self->connection);
   g_clear_object (&self->authority);
+  g_hash_table_unref (self->questions);
+  g_mutex_clear (&self->lock);
   G_OBJECT_CLASS (gw_bouncer_parent_class)->finalize (object);
 }
 
@@ -55,6 +63,8 @@ gw_bouncer_class_init (GwBouncerClass *class)
 static void
 gw_bouncer_init (GwBouncer *self)
 {
+  g_mutex_init (&self->lock);
+  self->questions = g_hash_table_new (NULL, NULL);
 }
 
 gboolean
@@ -106,15 +116,74 @@ has_own_uid (GwBouncer *self, const char *sender, GError **error)
   return ask_uid (self, sender, &uid, error) && uid == getuid ();
 }
 
+/* ---- polkit ---- */
+
+static PolkitAuthorizationResult *
+ask_polkit (GwBouncer *self, PolkitSubject *subject, const char *action, PolkitCheckAuthorizationFlags flags, GError **error)
+{
+  return polkit_authority_check_authorization_sync (self->authority, subject, action, NULL, flags, NULL, error);
+}
+
+static gboolean
+begin_question (GwBouncer *self, guint32 uid, GError **error)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->lock);
+  guint open = GPOINTER_TO_UINT (g_hash_table_lookup (self->questions, GUINT_TO_POINTER (uid)));
+
+  if (open >= QUESTIONS_PER_USER_MAX || self->n_questions >= QUESTIONS_MAX)
+    {
+      g_set_error (error, GW_ERROR, GW_ERROR_LIMIT, "%u authentications are open already, %u of them yours; answer or cancel those first",
+                   self->n_questions, open);
+      return FALSE;
+    }
+  g_hash_table_insert (self->questions, GUINT_TO_POINTER (uid), GUINT_TO_POINTER (open + 1));
+  self->n_questions++;
+  return TRUE;
+}
+
+static void
+end_question (GwBouncer *self, guint32 uid)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->lock);
+  guint open = GPOINTER_TO_UINT (g_hash_table_lookup (self->questions, GUINT_TO_POINTER (uid)));
+
+  if (open > 1)
+    g_hash_table_insert (self->questions, GUINT_TO_POINTER (uid), GUINT_TO_POINTER (open - 1));
+  else
+    g_hash_table_remove (self->questions, GUINT_TO_POINTER (uid));
+  self->n_questions--;
+}
+
+/*
+ * Has polkit ask a person for a password. That holds one of the threads in which GDBus has calls authorised (ten, before it slowly makes
+ * more) for as long as nobody answers, and nobody need ever answer: any user can register an authentication agent of his own. So few
+ * questions are open at once, of one user fewer still, and threads are left for everybody who needs no question.
+ */
+static PolkitAuthorizationResult *
+ask_people (GwBouncer *self, const char *sender, PolkitSubject *subject, const char *action, GError **error)
+{
+  PolkitAuthorizationResult *result;
+  guint32 uid;
+
+  if (!ask_uid (self, sender, &uid, error) || !begin_question (self, uid, error))
+    return NULL;
+  result = ask_polkit (self, subject, action, POLKIT_CHECK_AUTHORIZATION_FLAGS_ALLOW_USER_INTERACTION, error);
+  end_question (self, uid);
+  return result;
+}
+
 static gboolean
 polkit_allows (GwBouncer *self, const char *sender, const char *action, gboolean interactive, GError **error)
 {
   g_autoptr (PolkitSubject) subject = polkit_system_bus_name_new (sender);
-  g_autoptr (PolkitAuthorizationResult) result = polkit_authority_check_authorization_sync (
-      self->authority, subject, action, NULL,
-      interactive ? POLKIT_CHECK_AUTHORIZATION_FLAGS_ALLOW_USER_INTERACTION : POLKIT_CHECK_AUTHORIZATION_FLAGS_NONE, NULL,
-      error);
+  g_autoptr (PolkitAuthorizationResult) result
+      = ask_polkit (self, subject, action, POLKIT_CHECK_AUTHORIZATION_FLAGS_NONE, error);
 
+  if (interactive && result != NULL && polkit_authorization_result_get_is_challenge (result))
+    {
+      g_object_unref (result);
+      result = ask_people (self, sender, subject, action, error);
+    }
   return result != NULL && polkit_authorization_result_get_is_authorized (result);
 }
 

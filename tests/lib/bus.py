@@ -27,7 +27,8 @@ def policy_text(shipped, user):
     return "\n".join(re.findall(r"<policy\b.*?</policy>", text, flags=re.S))
 
 
-def write_config(path, address, shipped_policy):
+def write_config(path, address, shipped_policy, more=""):
+    """more: policies for what a test plays beside the agent."""
     with open(SYSTEM_CONF, encoding="utf-8") as f:
         text = re.sub(r"<!--.*?-->", "", f.read(), flags=re.S)
     for tag in _MACHINE_SECTIONS:
@@ -37,7 +38,7 @@ def write_config(path, address, shipped_policy):
     with open(shipped_policy, encoding="utf-8") as f:
         shipped = f.read()
     text = text.replace("</busconfig>", f"<listen>{address}</listen>\n"
-                        f"{policy_text(shipped, getpass.getuser())}\n</busconfig>")
+                        f"{policy_text(shipped, getpass.getuser())}\n{more}\n</busconfig>")
     with open(path, "w", encoding="utf-8") as f:
         f.write(text)
 

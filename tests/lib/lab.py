@@ -66,7 +66,7 @@ class Lab:
         self.ports = self.path("sim")
         self.bus = self.broker = self.subscriber = self.agent = self.sim = self.daemon = None
         self.plugins = {}
-        self.agent_env = {}
+        self.agent_env, self.authorize, self.bus_policy = {}, "own-uid", ""
         self.authority = self.vendor = None
 
     @property
@@ -86,7 +86,7 @@ class Lab:
     def start_bus(self, client=True):
         """client=False for a test that plays the agent itself: it could not answer its own client."""
         conf = self.path("bus.conf")
-        write_config(conf, self.address, self.binary("dbus", f"{NAME}.conf"))
+        write_config(conf, self.address, self.binary("dbus", f"{NAME}.conf"), self.bus_policy)
         self.daemon = self.supervisor.start("dbus-daemon", ["dbus-daemon", "--nofork", "--nopidfile", "--config-file", conf],
                                              restart=True)
         wait("the private bus", lambda: listens(self.path("bus.socket")))
@@ -120,7 +120,7 @@ class Lab:
     def start_agent(self):
         self.agent = self.supervisor.start(
             "gangwayd", [self.binary("src", "gangwayd", "gangwayd"), "--bus", self.address, "--state-dir", self.state,
-                         "--config", self.path("etc", "gangway.conf"), "--authorize", "own-uid"],
+                         "--config", self.path("etc", "gangway.conf"), "--authorize", self.authorize],
             env={"ASAN_OPTIONS": ASAN, "RUNTIME_DIRECTORY": self.path("run"), **self.agent_env}, restart=True)
         self.wait_agent()
 
