@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* The platform functions, the timers that drive the GwEp, production of reports and the record of what was
- * acknowledged. */
+/* The platform functions, the timers that drive the GwEp, and production of reports. */
 
 #include "gw-sim-endpoint.h"
 
@@ -14,26 +13,13 @@
 #include "gw-protocol.h"
 #include "gw-sim-flash.h"
 #include "gw-sim-plant.h"
+#include "gw-sim-reports.h"
 #include "gw-status.h"
 
 #define RESET_USEC (100 * 1000)     /* without power when it resets itself */
 #define LIAR_HELLO_USEC (13 * 1000) /* a hello takes this long at 115,200 baud */
 #define PENDING_MAX 8               /* GW_SIM_RATE_MAX keeps so many reports waiting */
 #define REVEALED_GENERATIONS 4
-#define MADE_MAX 1000
-
-typedef struct
-{
-  guint64 first, last;
-} Range;
-
-typedef struct
-{
-  guint8 boot[4];
-  GArray *acked; /* of Range, ascending */
-  GArray *made;  /* of gint64: when each report was made, UTC in microseconds; the last MADE_MAX */
-  guint64 first_made;
-} Boot;
 
 struct GwSimEndpoint
 {
@@ -43,6 +29,7 @@ struct GwSimEndpoint
   GwSimPuf *puf;
   GwSimFlash *flash;
   GwSimPlant *plant;
+  GwSimReports *reports;
   GRand *rand;
 
   GwEpPlatform platform;
@@ -56,32 +43,19 @@ struct GwSimEndpoint
   gpointer carrier_data;
 
   gboolean powered, hanging, button;
-  gint64 powered_at;
-  guint64 enrolment_block; /* of the reproducible entropy */
+  gint64 powered_at; /* microseconds of the loop: the zero of the chip's clock */
   gboolean enrolling;
-  guint identified;
-  guint sign_delay;
+  guint64 enrolment_block; /* of the reproducible entropy */
+  guint identified;        /* times that it was asked to show itself */
+  guint sign_delay;        /* milliseconds */
   GwSimLie lie;
-  double rate;
+  double rate; /* reports a second, or GW_SIM_RATE_MAX */
 
   GwTimer poll_timer, produce_timer, reset_timer, lie_timer;
-  GPtrArray *boots; /* of Boot, the present one last */
 };
 
 /* The endpoint whose library code is on the stack; see gw_sim_endpoint_tamper(). */
 static GwSimEndpoint *running;
-
-static void run (GwSimEndpoint *self);
-
-static void
-boot_free (gpointer data)
-{
-  Boot *boot = data;
-
-  g_array_unref (boot->acked);
-  g_array_unref (boot->made);
-  g_free (boot);
-}
 
 static char *
 to_hex (const guint8 *data, gsize len)
@@ -252,106 +226,35 @@ init_platform (GwSimEndpoint *self)
   };
 }
 
-/* ---- What was acknowledged ---- */
+/* ---- Reports ---- */
 
 static void
-note_acknowledged (void *data, uint64_t q, bool is_event)
+on_acknowledged (void *data, uint64_t q, bool is_event)
 {
   GwSimEndpoint *self = data;
-  Boot *boot = g_ptr_array_index (self->boots, self->boots->len - 1);
-  Range *last = boot->acked->len > 0 ? &g_array_index (boot->acked, Range, boot->acked->len - 1) : NULL;
 
-  if (is_event)
-    return;
-  if (last && last->last + 1 == q)
-    last->last = q;
-  else
-    g_array_append_val (boot->acked, ((Range){ q, q }));
+  if (!is_event)
+    gw_sim_reports_note_acknowledged (self->reports, q);
 }
 
-static guint64
-count_acknowledged (const GwSimEndpoint *self, guint64 *last_q)
+static json_t *
+describe_reports (const GwSimEndpoint *self, json_t *boots)
 {
-  guint64 n = 0;
+  g_autofree char *kid = to_hex (self->kid, sizeof self->kid);
 
-  *last_q = 0;
-  for (guint i = 0; i < self->boots->len; i++)
-    {
-      const Boot *boot = g_ptr_array_index (self->boots, i);
-
-      *last_q = 0;
-      for (guint k = 0; k < boot->acked->len; k++)
-        {
-          const Range *range = &g_array_index (boot->acked, Range, k);
-
-          n += range->last - range->first + 1;
-          *last_q = range->last;
-        }
-    }
-  return n;
+  return json_pack ("{s:s, s:o}", "kid", kid, "boots", boots);
 }
 
 json_t *
 gw_sim_endpoint_acknowledged (const GwSimEndpoint *self)
 {
-  g_autofree char *kid = to_hex (self->kid, sizeof self->kid);
-  json_t *boots = json_array ();
-
-  for (guint i = 0; i < self->boots->len; i++)
-    {
-      const Boot *boot = g_ptr_array_index (self->boots, i);
-      g_autofree char *bt = to_hex (boot->boot, sizeof boot->boot);
-      json_t *ranges = json_array ();
-
-      for (guint k = 0; k < boot->acked->len; k++)
-        {
-          const Range *range = &g_array_index (boot->acked, Range, k);
-
-          json_array_append_new (ranges,
-                                 json_pack ("[I, I]", (json_int_t)range->first, (json_int_t)range->last));
-        }
-      json_array_append_new (boots, json_pack ("{s:s, s:o}", "bt", bt, "q", ranges));
-    }
-  return json_pack ("{s:s, s:o}", "kid", kid, "boots", boots);
-}
-
-/* The number that the report just queued has is the last one given out: numbers of events between are noted too. */
-static void
-note_made (GwSimEndpoint *self)
-{
-  Boot *boot = g_ptr_array_index (self->boots, self->boots->len - 1);
-  gint64 now = gw_loop_realtime (self->config.loop);
-  guint64 q;
-
-  gw_ep_boot (self->ep, &q);
-  if (boot->made->len == 0)
-    boot->first_made = q;
-  while (boot->first_made + boot->made->len <= q)
-    g_array_append_val (boot->made, now);
-  if (boot->made->len < 2 * MADE_MAX)
-    return;
-  boot->first_made += MADE_MAX;
-  g_array_remove_range (boot->made, 0, MADE_MAX);
+  return describe_reports (self, gw_sim_reports_acknowledged (self->reports));
 }
 
 json_t *
 gw_sim_endpoint_produced (const GwSimEndpoint *self)
 {
-  g_autofree char *kid = to_hex (self->kid, sizeof self->kid);
-  json_t *boots = json_array ();
-
-  for (guint i = 0; i < self->boots->len; i++)
-    {
-      const Boot *boot = g_ptr_array_index (self->boots, i);
-      g_autofree char *bt = to_hex (boot->boot, sizeof boot->boot);
-      json_t *times = json_array ();
-
-      for (guint k = 0; k < boot->made->len; k++)
-        json_array_append_new (times, json_integer (g_array_index (boot->made, gint64, k)));
-      json_array_append_new (boots, json_pack ("{s:s, s:I, s:o}", "bt", bt, "first", (json_int_t)boot->first_made,
-                                               "usec", times));
-    }
-  return json_pack ("{s:s, s:o}", "kid", kid, "boots", boots);
+  return describe_reports (self, gw_sim_reports_made (self->reports));
 }
 
 /* ---- Running ---- */
@@ -361,6 +264,7 @@ produce (GwSimEndpoint *self)
 {
   GwEpRecord records[GW_EP_RECORDS_MAX];
   const GwEpPoint *point;
+  guint64 q;
   gsize n = 0;
 
   gw_sim_plant_run (self->plant, gw_loop_now (self->config.loop));
@@ -373,7 +277,8 @@ produce (GwSimEndpoint *self)
       }
   if (n == 0 || gw_ep_report (self->ep, records, n) != GW_OK)
     return FALSE;
-  note_made (self);
+  gw_ep_boot (self->ep, &q); /* the last number given out is the report's */
+  gw_sim_reports_note_made (self->reports, q, gw_loop_realtime (self->config.loop));
   return TRUE;
 }
 
@@ -542,12 +447,9 @@ gw_sim_endpoint_is_running (const GwSimEndpoint *self)
 static void
 begin_boot (GwSimEndpoint *self)
 {
-  Boot *boot = g_new0 (Boot, 1);
+  g_autofree char *bt = to_hex (gw_ep_boot (self->ep, NULL), GW_DATA_BOOT_LEN);
 
-  memcpy (boot->boot, gw_ep_boot (self->ep, NULL), sizeof boot->boot);
-  boot->acked = g_array_new (FALSE, FALSE, sizeof (Range));
-  boot->made = g_array_new (FALSE, FALSE, sizeof (gint64));
-  g_ptr_array_add (self->boots, boot);
+  gw_sim_reports_begin_boot (self->reports, bt);
 }
 
 gboolean
@@ -609,7 +511,7 @@ new_endpoint (const GwSimEndpointConfig *config, const char *serial, guint64 see
   self->puf = puf;
   self->rand = g_rand_new_with_seed_array (seeds, G_N_ELEMENTS (seeds));
   self->plant = gw_sim_plant_new (seed, gw_loop_now (config->loop));
-  self->boots = g_ptr_array_new_with_free_func (boot_free);
+  self->reports = gw_sim_reports_new ();
   self->ep = g_malloc0 (gw_ep_size ());
   init_platform (self);
   self->ep_config = (GwEpConfig){
@@ -618,7 +520,7 @@ new_endpoint (const GwSimEndpointConfig *config, const char *serial, guint64 see
     .serial = self->serial,
     .firmware = config->firmware,
     .mtu = config->mtu,
-    .acknowledged = note_acknowledged,
+    .acknowledged = on_acknowledged,
     .data = self,
   };
   gw_timer_init (&self->poll_timer, config->loop, on_poll, self);
@@ -683,7 +585,7 @@ gw_sim_endpoint_free (GwSimEndpoint *self)
   gw_timer_disarm (&self->produce_timer);
   gw_timer_disarm (&self->reset_timer);
   gw_timer_disarm (&self->lie_timer);
-  g_ptr_array_unref (self->boots);
+  gw_sim_reports_free (self->reports);
   g_clear_pointer (&self->flash, gw_sim_flash_free);
   gw_sim_plant_free (self->plant);
   gw_sim_puf_free (self->puf);
@@ -814,7 +716,7 @@ gw_sim_endpoint_status (GwSimEndpoint *self)
 {
   static const char *const states[] = { "off", "link-down", "waiting", "handshaking", "session" };
   g_autofree char *kid = to_hex (self->kid, sizeof self->kid), *bt = NULL;
-  guint64 last_q = 0, last_acked, acked = count_acknowledged (self, &last_acked);
+  guint64 last_q = 0, last_acked, acked = gw_sim_reports_count_acknowledged (self->reports, &last_acked);
   GwEpState state = self->powered ? gw_ep_state (self->ep) : GW_EP_OFF;
   GwEpStats stats;
 
@@ -822,9 +724,8 @@ gw_sim_endpoint_status (GwSimEndpoint *self)
   if (self->powered)
     bt = to_hex (gw_ep_boot (self->ep, &last_q), GW_DATA_BOOT_LEN);
   return json_pack (
-      "{s:s, s:s, s:b, s:s, s:b, s:b, s:s, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:i, s:i, "
-      "s:i, s:i, "
-      "s:s, s:b, s:o}",
+      "{s:s, s:s, s:b, s:s, s:b, s:b, s:s, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:i, s:i, s:i, "
+      "s:i, s:s, s:b, s:o}",
       "kid", kid, "serial", self->serial, "powered", self->powered, "state", states[state], "session",
       state == GW_EP_SESSION, "owned", self->powered && gw_ep_owned (self->ep), "boot", bt ? bt : "",
       "power_ups", (int)self->power_ups, "last_q", (json_int_t)last_q, "acked", (json_int_t)acked, "acked_q",
