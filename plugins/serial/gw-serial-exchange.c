@@ -210,3 +210,33 @@ gw_exchange_due (const GwExchange *self)
       return INT64_MAX;
     }
 }
+
+bool
+gw_exchange_is_idle (const GwExchange *self)
+{
+  return self->phase == GW_EXCHANGE_IDLE;
+}
+
+int64_t
+gw_exchange_took (const GwExchange *self, int64_t now)
+{
+  return now - self->began_at;
+}
+
+size_t
+gw_exchange_carries (const GwExchange *self)
+{
+  return self->frame.info.len;
+}
+
+int64_t
+gw_exchange_get_wait (const GwExchange *self)
+{
+  return self->wait;
+}
+
+bool
+gw_exchange_has_echo (const GwExchange *self)
+{
+  return self->echo;
+}

@@ -86,3 +86,10 @@ bool gw_exchange_is_over (const GwExchange *self, int64_t now, GwExchangeResult 
 void gw_exchange_end (GwExchange *self, GwExchangeResult result, int64_t now);
 /* When to look again: at its end, or when the line is free. INT64_MAX while it waits for gw_exchange_sent (). */
 int64_t gw_exchange_due (const GwExchange *self);
+bool gw_exchange_is_idle (const GwExchange *self);
+/* For how long the one under way has been; octets of information in its frame. */
+int64_t gw_exchange_took (const GwExchange *self, int64_t now);
+size_t gw_exchange_carries (const GwExchange *self);
+/* For how long an answer is waited for at the moment; whether the adapter gives back what is sent. */
+int64_t gw_exchange_get_wait (const GwExchange *self);
+bool gw_exchange_has_echo (const GwExchange *self);

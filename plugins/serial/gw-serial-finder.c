@@ -192,3 +192,21 @@ gw_serial_finder_give (GwSerialFinder *self, uint8_t address, int64_t now)
   self->tries = 0;
   end_search (self, now);
 }
+
+bool
+gw_serial_finder_wants_address (const GwSerialFinder *self)
+{
+  return self->state == GW_SERIAL_FINDER_WANTS_ADDRESS;
+}
+
+uint64_t
+gw_serial_finder_get_uid (const GwSerialFinder *self)
+{
+  return self->uid;
+}
+
+uint8_t
+gw_serial_finder_get_address (const GwSerialFinder *self)
+{
+  return self->address;
+}

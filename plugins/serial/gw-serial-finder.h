@@ -50,6 +50,10 @@ size_t gw_serial_finder_make (GwSerialFinder *self, uint8_t out[GW_SERIAL_FINDER
 bool gw_serial_finder_answers (const GwSerialFinder *self, GwBytes info);
 /* What became of it. @info of an answer. */
 GwSerialFinderEvent gw_serial_finder_heard (GwSerialFinder *self, GwExchangeResult result, GwBytes info, int64_t now);
+/* The station that was found last, and the number that it was given. */
+bool gw_serial_finder_wants_address (const GwSerialFinder *self);
+uint64_t gw_serial_finder_get_uid (const GwSerialFinder *self);
+uint8_t gw_serial_finder_get_address (const GwSerialFinder *self);
 /* The number for the station found; 0: there is none, and it stays muted until it forgets that. */
 void gw_serial_finder_give (GwSerialFinder *self, uint8_t address, int64_t now);
 /* Somebody wants to know now. */

@@ -15,7 +15,6 @@
 #define TELL_AGAIN_MS 60000  /* the same trouble of the same station */
 #define TELL_MIN_MS 1000     /* troubles of one kind */
 #define ECHO_TESTS 2
-#define FULL_DATAGRAM GW_LINK_MTU_MIN
 #define FIRST GW_FRAME_ADDRESS_STATION_MIN
 #define LAST GW_FRAME_ADDRESS_STATION_MAX
 /* Shares of the line in the fair queue: the search brings new stations up, the sweep only finds those of a former master. */
@@ -51,25 +50,26 @@ tell (GwMultidrop *self, GwMultidropTrouble trouble, uint8_t address, int64_t no
 static void
 tell_wait (GwMultidrop *self, int64_t now)
 {
-  if (self->exchange.wait > self->wait_told)
+  if (gw_exchange_get_wait (&self->exchange) > self->wait_told)
     tell (self, GW_MULTIDROP_SLOW, 0, now);
-  self->wait_told = self->exchange.wait;
+  self->wait_told = gw_exchange_get_wait (&self->exchange);
 }
 
 /* ---- Stations ---- */
 
 static void
-set_free (GwMultidropStation *st)
+set_free (GwMultidrop *self, uint8_t address)
 {
-  int64_t tag = st->tag, time = st->time;
+  GwMultidropStation *st = &self->stations[address];
+  int64_t tag = st->tag;
   uint64_t retries = st->retries;
   GwLinkQuestion question = st->question;
 
   memset (st, 0, sizeof *st);
   st->tag = tag;
-  st->time = time;
   st->retries = retries;
   st->question = question;
+  gw_serial_meter_forget (&self->meter, address);
 }
 
 /* Somebody has this number: who is it? */
@@ -124,7 +124,7 @@ static void
 refuse_liar (GwMultidrop *self, uint8_t address, int64_t now)
 {
   self->refused++;
-  set_free (&self->stations[address]);
+  set_free (self, address);
   tell (self, GW_MULTIDROP_LIES, address, now);
 }
 
@@ -139,7 +139,7 @@ give_up_other (GwMultidrop *self, uint64_t uid, uint8_t address)
   if (self->stations[other].state == GW_MULTIDROP_UP && self->stations[other].misses == 0)
     return false;
   drop (self, other, GW_SERIAL_DOWN_GONE);
-  set_free (&self->stations[other]);
+  set_free (self, other);
   return true;
 }
 
@@ -216,7 +216,7 @@ static void
 note_wait (GwMultidrop *self, GwMultidropStation *st, int64_t now)
 {
   if (st->wanted_at != 0)
-    self->window.wait_max = gw_time_max (self->window.wait_max, now - st->wanted_at);
+    gw_serial_meter_waited (&self->meter, now - st->wanted_at);
   st->wanted_at = 0;
 }
 
@@ -246,7 +246,7 @@ after_answer (GwMultidrop *self, uint8_t address, GwBytes info, int64_t now)
     {
       st->pause = st->pause == 0 ? gw_time_ms (GW_MULTIDROP_IDLE_MIN_MS) : gw_time_min (2 * st->pause, longest_pause (self));
       st->due = now + st->pause;
-      self->idle_time += (now - self->exchange.began_at - self->idle_time) / 8;
+      self->idle_time += (gw_exchange_took (&self->exchange, now) - self->idle_time) / 8;
     }
   take_datagram (self, address, info);
 }
@@ -291,7 +291,7 @@ after_asking (GwMultidrop *self, uint8_t address, GwExchangeResult result, GwByt
   st->due = now + gw_time_ms (ASK_PAUSE_MS);
   st->asking = true;
   if (++st->misses >= GW_MULTIDROP_QUESTIONS_MAX)
-    set_free (st);
+    set_free (self, address);
 }
 
 static void
@@ -306,7 +306,7 @@ after_calling (GwMultidrop *self, uint8_t address, GwExchangeResult result, int6
     }
   st->garbled = result == GW_EXCHANGE_GARBAGE ? st->garbled + 1 : 0;
   st->due = now + gw_time_ms (LOST_PERIOD_MS);
-  if (st->garbled >= GW_MULTIDROP_GARBLED_MAX && !self->link.jammed)
+  if (st->garbled >= GW_MULTIDROP_GARBLED_MAX && !gw_serial_meter_is_jammed (&self->meter))
     {
       /* Two with one number: unpolled, both forget it. */
       tell (self, GW_MULTIDROP_SHARED, address, now);
@@ -315,7 +315,7 @@ after_calling (GwMultidrop *self, uint8_t address, GwExchangeResult result, int6
       st->due = now + gw_time_ms (GW_STATION_FORGET_MS + LOST_PERIOD_MS);
     }
   else if (now - st->at >= gw_time_ms (GW_STATION_FORGET_MS + LOST_PERIOD_MS))
-    set_free (st);
+    set_free (self, address);
 }
 
 static void
@@ -438,9 +438,9 @@ after_sweep (GwMultidrop *self, uint8_t address, GwExchangeResult result, int64_
 static void
 assign (GwMultidrop *self, int64_t now)
 {
-  uint8_t address = find_uid (self, self->finder.uid, 0);
+  uint8_t address = find_uid (self, gw_serial_finder_get_uid (&self->finder), 0);
 
-  if (self->finder.state != GW_SERIAL_FINDER_WANTS_ADDRESS || self->assigning != 0)
+  if (!gw_serial_finder_wants_address (&self->finder) || self->assigning != 0)
     return;
   if (address != 0)
     {
@@ -471,15 +471,15 @@ after_find (GwMultidrop *self, GwExchangeResult result, GwBytes info, int64_t no
   switch (gw_serial_finder_heard (&self->finder, result, info, now))
     {
     case GW_SERIAL_FINDER_NUMBERED:
-      st = &self->stations[self->finder.address];
+      st = &self->stations[gw_serial_finder_get_address (&self->finder)];
       if (st->state == GW_MULTIDROP_UP)
         break; /* it was restarted, and has its number again: the same endpoint */
       begin_asking (st, now);
       st->known = true;
-      st->uid = self->finder.uid;
+      st->uid = gw_serial_finder_get_uid (&self->finder);
       break;
     case GW_SERIAL_FINDER_LIED:
-      tell (self, GW_MULTIDROP_LIES, find_uid (self, self->finder.uid, 0), now);
+      tell (self, GW_MULTIDROP_LIES, find_uid (self, gw_serial_finder_get_uid (&self->finder), 0), now);
       break;
     case GW_SERIAL_FINDER_LOST:
       tell (self, GW_MULTIDROP_GARBAGE, 0, now);
@@ -544,7 +544,7 @@ find_cost (const GwMultidrop *self, int64_t time)
 static void
 charge (GwMultidrop *self, int64_t now)
 {
-  int64_t time = now - self->exchange.began_at;
+  int64_t time = gw_exchange_took (&self->exchange, now);
   GwMultidropStation *st;
 
   switch (self->kind)
@@ -561,7 +561,7 @@ charge (GwMultidrop *self, int64_t now)
     case GW_MULTIDROP_POLL:
       st = &self->stations[self->address];
       st->tag = self->tag + time;
-      st->time += time;
+      gw_serial_meter_used (&self->meter, self->address, time);
       break;
     default:
       break;
@@ -616,13 +616,12 @@ start (GwMultidrop *self, const Choice *choice, int64_t now)
 static void
 finish (GwMultidrop *self, GwExchangeResult result, GwBytes info, int64_t now)
 {
-  size_t data = self->exchange.frame.info.len + info.len;
+  size_t data = gw_exchange_carries (&self->exchange) + info.len;
 
   if (self->kind == GW_MULTIDROP_POLL && result == GW_EXCHANGE_ANSWER && data > 0)
     {
       self->traffic_at = now;
-      self->window.data_octets += data;
-      self->window.data_time += now - self->exchange.began_at;
+      gw_serial_meter_carried (&self->meter, data, gw_exchange_took (&self->exchange, now));
     }
   gw_exchange_end (&self->exchange, result, now);
   charge (self, now);
@@ -645,60 +644,26 @@ finish (GwMultidrop *self, GwExchangeResult result, GwBytes info, int64_t now)
 
 /* ---- Measuring ---- */
 
-/* One that takes much of the line for seconds, while there are others. */
-static void
-look_for_hog (GwMultidrop *self, uint8_t address, int64_t length, int64_t now)
-{
-  GwMultidropStation *st = &self->stations[address];
-  uint32_t permille = (uint32_t) (st->time * 1000 / length);
-
-  st->windows = permille < GW_MULTIDROP_CULPRIT_PERMILLE ? 0 : (uint8_t) gw_time_min (st->windows + 1, UINT8_MAX);
-  if (st->unasked < GW_MULTIDROP_UNASKED_MAX && st->windows < GW_MULTIDROP_CULPRIT_WINDOWS)
-    return;
-  tell (self, st->unasked >= GW_MULTIDROP_UNASKED_MAX ? GW_MULTIDROP_BABBLES : GW_MULTIDROP_HOGS, address, now);
-  if (self->link.culprit != 0 && permille <= self->link.culprit_permille)
-    return;
-  self->link.culprit = address;
-  self->link.culprit_permille = permille < 1000 ? permille : 1000;
-}
-
-/* Collisions of a search are garbage too, but not for so long. */
-static bool
-is_jammed (const GwMultidrop *self, int64_t length)
-{
-  size_t bad = self->window.heard > self->window.good ? self->window.heard - self->window.good : 0;
-
-  return gw_exchange_usec (&self->exchange, bad) * 1000 > length * GW_MULTIDROP_JAM_PERMILLE;
-}
-
 static void
 measure (GwMultidrop *self, int64_t now)
 {
-  int64_t length = gw_time_ms (GW_MULTIDROP_WINDOW_MS) + now - self->window.until;
-  int64_t wait = gw_time_max (self->window.wait_max, self->window.wait_max_before);
-  int64_t frame = gw_exchange_usec (&self->exchange, FULL_DATAGRAM);
+  const GwSerialFigures *figures = gw_serial_meter_end (&self->meter, &self->exchange, self->n_up, now);
 
-  self->link.load_permille = (uint32_t) (gw_exchange_usec (&self->exchange, self->window.octets) * 1000 / length);
-  self->link.round_trip_ms = (uint32_t) ((2 * gw_time_max (wait, frame) + 2 * frame) / gw_time_ms (1) + 1);
-  if (self->window.data_time > 0)
-    self->link.octets_per_second = (uint32_t) (self->window.data_octets * 1000000 / self->window.data_time);
-  self->link.jammed = is_jammed (self, length);
-  self->link.culprit = 0;
-  self->link.culprit_permille = 0;
-  if (self->link.jammed)
+  if (figures->jammed)
     tell (self, GW_MULTIDROP_JAMMED, 0, now);
   for (unsigned a = FIRST; a <= LAST; a++)
-    {
-      if (self->n_up >= GW_MULTIDROP_CULPRIT_STATIONS || self->stations[a].unasked > 0)
-        look_for_hog (self, (uint8_t) a, length, now);
-      self->stations[a].time = 0;
-      self->stations[a].unasked = 0;
-    }
-  self->window.wait_max_before = self->window.wait_max;
-  self->window.wait_max = self->window.data_time = 0;
-  self->window.octets = self->window.data_octets = self->window.heard = self->window.good = 0;
-  self->window.until = now + gw_time_ms (GW_MULTIDROP_WINDOW_MS);
-  self->funcs->measured (self->owner, &self->link);
+    switch (gw_serial_meter_get_conduct (&self->meter, (uint8_t) a))
+      {
+      case GW_SERIAL_METER_BABBLES:
+        tell (self, GW_MULTIDROP_BABBLES, (uint8_t) a, now);
+        break;
+      case GW_SERIAL_METER_HOGS:
+        tell (self, GW_MULTIDROP_HOGS, (uint8_t) a, now);
+        break;
+      case GW_SERIAL_METER_GOOD:
+        break;
+      }
+  self->funcs->measured (self->owner, figures);
 }
 
 /* ---- Interface ---- */
@@ -717,11 +682,10 @@ gw_multidrop_init (GwMultidrop *self,
   self->owner = owner;
   gw_exchange_init (&self->exchange, speed, datagram_max, now);
   gw_serial_finder_init (&self->finder, now);
-  self->wait_told = self->exchange.wait;
+  self->wait_told = gw_exchange_get_wait (&self->exchange);
   self->sweep_next = FIRST;
   self->sweep_due = now;
-  self->window.until = now + gw_time_ms (GW_MULTIDROP_WINDOW_MS);
-  self->link.octets_per_second = speed / 10;
+  gw_serial_meter_init (&self->meter, speed, now);
   for (unsigned a = FIRST; a <= LAST; a++)
     gw_link_question_init (&self->stations[a].question, nonce);
 }
@@ -729,16 +693,15 @@ gw_multidrop_init (GwMultidrop *self,
 void
 gw_multidrop_sent (GwMultidrop *self, size_t octets, int64_t now)
 {
-  if (!self->exchange.echo)
-    self->window.octets += octets;
+  if (!gw_exchange_has_echo (&self->exchange))
+    gw_serial_meter_sent (&self->meter, octets);
   gw_exchange_sent (&self->exchange, octets, now);
 }
 
 void
 gw_multidrop_heard (GwMultidrop *self, size_t octets, int64_t now)
 {
-  self->window.octets += octets;
-  self->window.heard += octets;
+  gw_serial_meter_heard (&self->meter, octets);
   gw_exchange_heard (&self->exchange, octets, now);
 }
 
@@ -747,7 +710,7 @@ gw_multidrop_take (GwMultidrop *self, const GwFrame *frame, int64_t now)
 {
   if (self->ended)
     return;
-  self->window.good += frame->info.len + GW_FRAME_OVERHEAD + 2;
+  gw_serial_meter_frame (&self->meter, frame->info.len);
   switch (gw_exchange_take (&self->exchange, frame, now))
     {
     case GW_EXCHANGE_FRAME_ECHO:
@@ -764,7 +727,7 @@ gw_multidrop_take (GwMultidrop *self, const GwFrame *frame, int64_t now)
       break;
     case GW_EXCHANGE_FRAME_UNASKED:
       self->refused++;
-      self->stations[frame->address % (LAST + 1)].unasked++;
+      gw_serial_meter_unasked (&self->meter, frame->address % (LAST + 1));
       break;
     }
 }
@@ -777,12 +740,12 @@ gw_multidrop_tick (GwMultidrop *self, int64_t now)
 
   if (self->ended)
     return INT64_MAX;
-  if (now >= self->window.until)
+  if (now >= gw_serial_meter_due (&self->meter))
     measure (self, now);
   if (gw_exchange_is_over (&self->exchange, now, &result))
     finish (self, result, (GwBytes){ 0 }, now);
   assign (self, now);
-  if (self->exchange.phase == GW_EXCHANGE_IDLE)
+  if (gw_exchange_is_idle (&self->exchange))
     {
       bool any = choose (self, now, &choice);
 
@@ -791,9 +754,9 @@ gw_multidrop_tick (GwMultidrop *self, int64_t now)
       else if (any)
         choice.due = now;
     }
-  if (self->exchange.phase == GW_EXCHANGE_IDLE)
-    return gw_time_min (gw_time_max (choice.due, gw_exchange_due (&self->exchange)), self->window.until);
-  return gw_time_min (gw_exchange_due (&self->exchange), self->window.until);
+  if (gw_exchange_is_idle (&self->exchange))
+    return gw_time_min (gw_time_max (choice.due, gw_exchange_due (&self->exchange)), gw_serial_meter_due (&self->meter));
+  return gw_time_min (gw_exchange_due (&self->exchange), gw_serial_meter_due (&self->meter));
 }
 
 void

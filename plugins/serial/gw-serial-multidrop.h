@@ -15,6 +15,7 @@
 
 #include "gw-link-question.h"
 #include "gw-serial-finder.h"
+#include "gw-serial-meter.h"
 #include "gw-serial-peer.h"
 
 #define GW_MULTIDROP_IDLE_MIN_MS 5    /* first pause after an exchange without a datagram; it doubles .. */
@@ -27,12 +28,6 @@
 #define GW_MULTIDROP_SWEPT_MIN 8      /* numbers known to be free before the first search */
 #define GW_MULTIDROP_SWEPT_KEEP_MS 1000 /* an older silence is asked for again before the number is given */
 #define GW_MULTIDROP_GARBLED_MAX 5    /* damaged answers in a row: two stations may have one number */
-#define GW_MULTIDROP_WINDOW_MS 1000   /* over which the line is measured */
-#define GW_MULTIDROP_CULPRIT_PERMILLE 400 /* of the line's time: more than its share .. */
-#define GW_MULTIDROP_CULPRIT_STATIONS 4   /* .. among so many at least .. */
-#define GW_MULTIDROP_CULPRIT_WINDOWS 5    /* .. for so long */
-#define GW_MULTIDROP_JAM_PERMILLE 500     /* of the time on the line is octets in no good frame: it is jammed */
-#define GW_MULTIDROP_UNASKED_MAX 5    /* frames a window that nobody asked for, then the sender is named */
 
 typedef enum
 {
@@ -46,17 +41,6 @@ typedef enum
   GW_MULTIDROP_SHARED,   /* two stations seem to have this number: it is left alone until they forget it */
   GW_MULTIDROP_N_TROUBLES,
 } GwMultidropTrouble;
-
-/* Over the last window. */
-typedef struct
-{
-  uint32_t load_permille;     /* octets on the line against its rate */
-  uint32_t round_trip_ms;     /* a full datagram there and one back */
-  uint32_t octets_per_second; /* of datagrams, in exchanges that carried some */
-  uint8_t culprit;            /* 0: none */
-  uint32_t culprit_permille;  /* of the line's time */
-  bool jammed;
-} GwMultidropLink;
 
 /* Everything is borrowed for the call, but as said. None may call back but gw_multidrop_kick (). */
 typedef struct
@@ -72,7 +56,7 @@ typedef struct
   void (*datagram) (void *owner, uint8_t address, GwBytes datagram);
   void (*trouble) (void *owner, GwMultidropTrouble trouble, uint8_t address);
   /* Once a window. */
-  void (*measured) (void *owner, const GwMultidropLink *link);
+  void (*measured) (void *owner, const GwSerialFigures *figures);
 } GwMultidropFuncs;
 
 typedef enum
@@ -90,7 +74,7 @@ typedef struct
   bool pending;        /* there may be a datagram for it */
   bool asking;         /* ASKED: the next poll carries the question */
   bool known;          /* uid holds */
-  uint8_t misses, garbled, retries_left, questions, windows;
+  uint8_t misses, garbled, retries_left, questions;
   uint64_t uid;
   uint8_t kid[GW_KEY_ID_LEN];
   int64_t at;        /* LOST: when it was dropped; ASKED: when it was asked */
@@ -98,8 +82,6 @@ typedef struct
   int64_t wanted_at; /* since when it has had something to do at once; 0: it has not */
   int64_t pause;     /* to the next poll */
   int64_t tag;       /* of the fair queue: time of the line that it has had */
-  int64_t time;      /* of the line, in this window */
-  uint32_t unasked;  /* frames, in this window */
   uint64_t retries;
   GwBytes last; /* the datagram of the last poll */
   GwLinkQuestion question;
@@ -133,13 +115,7 @@ typedef struct
   int64_t traffic_at;  /* last datagram, either way */
   int64_t idle_time;   /* what an exchange without a datagram takes, smoothed */
   uint64_t refused;    /* datagrams and answers that were not taken */
-  struct
-  {
-    int64_t until, wait_max, wait_max_before, data_time;
-    size_t octets, data_octets;
-    size_t heard, good; /* octets that came, and those of them in good frames */
-  } window;
-  GwMultidropLink link;
+  GwSerialMeter meter;
   int64_t wait_told;
   struct
   {

@@ -121,7 +121,7 @@ on_trouble (void *owner, GwMultidropTrouble trouble, uint8_t address)
 }
 
 static void
-on_measured (void *owner, const GwMultidropLink *measured)
+on_measured (void *owner, const GwSerialFigures *measured)
 {
   Shared *self = owner;
   const GangwayLink link = {

@@ -84,7 +84,7 @@ on_trouble (void *owner, GwMultidropTrouble trouble, uint8_t address)
 }
 
 static void
-on_measured (void *owner, const GwMultidropLink *link)
+on_measured (void *owner, const GwSerialFigures *link)
 {
   if (link->culprit_permille > 1000)
     abort ();

@@ -54,7 +54,7 @@ struct _Test
   guint8 trouble_address[GW_MULTIDROP_N_TROUBLES];
   guint to_send[255]; /* datagrams for each */
   gsize to_send_len;
-  GwMultidropLink link;
+  GwSerialFigures link;
   guint windows;
 };
 
@@ -128,7 +128,7 @@ on_trouble (void *owner, GwMultidropTrouble trouble, uint8_t address)
 }
 
 static void
-on_measured (void *owner, const GwMultidropLink *link)
+on_measured (void *owner, const GwSerialFigures *link)
 {
   Test *test = owner;
 
