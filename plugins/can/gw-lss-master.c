@@ -6,9 +6,6 @@
 
 #include "gw-time.h"
 
-#define NEVER INT64_MIN
-/* No vendor is likely to have both. */
-#define NONSENSE_VENDOR 0xA5C35A3Cu
 #define NONSENSE_TRIES 2u
 /* Searches in vain after which everybody's answers are doubted, and after which it is told. */
 #define FAILS_DOUBT 2u
@@ -42,15 +39,8 @@ tell (GwLssMaster *self, GwLssTrouble kind, uint64_t uid, int64_t now)
 {
   uint8_t octets[GW_UID_LEN];
 
-  for (unsigned i = 0; i < GW_LSS_TOLD_MAX; i++)
-    if (self->told[i].used && self->told[i].kind == kind && self->told[i].uid == uid
-        && now - self->told[i].at < GW_LSS_TOLD_USEC)
-      return;
-  self->told[self->told_next].used = true;
-  self->told[self->told_next].kind = kind;
-  self->told[self->told_next].uid = uid;
-  self->told[self->told_next].at = now;
-  self->told_next = (self->told_next + 1) % GW_LSS_TOLD_MAX;
+  if (!gw_lss_trouble_is_new (&self->troubles, kind, uid, now))
+    return;
   uid_octets (uid, octets);
   self->funcs->trouble (self->owner, kind, octets, now);
 }
@@ -61,24 +51,6 @@ static void
 hold (GwLssMaster *self, GwLssHoldWhy why, uint8_t node_id, int64_t until)
 {
   gw_lss_holds_add (&self->holds, self->trail.uid, why, node_id, until);
-}
-
-static bool
-is_alive (const GwLssMaster *self, unsigned node_id, int64_t now)
-{
-  int64_t heard_at = self->nodes[node_id].heard_at;
-
-  return heard_at != NEVER && now - heard_at < GW_LSS_TAKEN_USEC;
-}
-
-/* The number that @uid has and whose heartbeats were heard just now; 0: none. */
-static uint8_t
-living_number (const GwLssMaster *self, uint64_t uid, int64_t now)
-{
-  for (unsigned n = GW_LSS_NODE_MIN; n <= GW_LSS_NODE_MAX; n++)
-    if (self->nodes[n].has_uid && self->nodes[n].uid == uid && is_alive (self, n, now))
-      return (uint8_t)n;
-  return 0;
 }
 
 /* ---- Steps ---- */
@@ -188,7 +160,7 @@ confirm_sub (GwLssMaster *self, unsigned sub, int64_t now)
   self->trail.sub = sub;
   if (sub == GW_LSS_SUB_SERIAL)
     {
-      uint8_t node_id = living_number (self, self->trail.uid, now);
+      uint8_t node_id = gw_lss_numbers_find_living (&self->numbers, self->trail.uid, now);
 
       if (node_id != 0 && !gw_lss_holds_has (&self->holds, self->trail.uid))
         {
@@ -328,7 +300,7 @@ take_confirm (GwLssMaster *self, bool answered, int64_t now)
   uid_octets (self->trail.uid, octets);
   self->node_id = self->funcs->number (self->owner, octets, now);
   if (self->node_id < GW_LSS_NODE_MIN || self->node_id > GW_LSS_NODE_MAX
-      || is_alive (self, self->node_id, now))
+      || gw_lss_numbers_is_alive (&self->numbers, self->node_id, now))
     {
       hold (self, GW_LSS_HOLD_OFF, 0, now + FULL_HOLD_USEC);
       tell (self, GW_LSS_TROUBLE_FULL, self->trail.uid, now);
@@ -352,18 +324,16 @@ static void
 take_finish (GwLssMaster *self, int64_t now)
 {
   uint8_t octets[GW_UID_LEN];
-  unsigned n = self->node_id;
+  uint8_t n = self->node_id;
 
   self->dirty = false;
   self->counters.numbered++;
-  hold (self, GW_LSS_HOLD_PENDING, self->node_id, now + GW_LSS_TAKEN_USEC);
-  self->nodes[n].has_uid = true;
-  self->nodes[n].uid = self->trail.uid;
-  self->nodes[n].heard_at = NEVER;
+  hold (self, GW_LSS_HOLD_PENDING, n, now + GW_LSS_TAKEN_USEC);
+  gw_lss_numbers_give (&self->numbers, n, self->trail.uid);
   gw_lss_trail_forget (&self->trail);
   uid_octets (self->trail.uid, octets);
   begin_search (self, now);
-  self->funcs->numbered (self->owner, (uint8_t)n, octets, now);
+  self->funcs->numbered (self->owner, n, octets, now);
 }
 
 /* Whether it is worth asking for nonsense. */
@@ -552,7 +522,7 @@ take_answer (GwLssMaster *self, const GwLssMessage *msg, int64_t now)
 static void
 take_heartbeat (GwLssMaster *self, uint8_t node_id, int64_t now)
 {
-  self->nodes[node_id].heard_at = now;
+  gw_lss_numbers_heard (&self->numbers, node_id, now);
   for (size_t i = 0; i < GW_LSS_HOLDS_MAX && self->holds.due != INT64_MAX; i++)
     {
       GwLssHold *held = &self->holds.of[i];
@@ -599,15 +569,6 @@ gw_lss_master_take (GwLssMaster *self, const GwCanFrame *frame, int64_t now)
 
 /* ---- Out ---- */
 
-/* A vendor that nobody has; who answers stays where it is. */
-static void
-encode_nonsense (const GwLssMaster *self, GwCanFrame *frame)
-{
-  GwLssTrail trail = { .vendor = self->trail.vendor ^ (NONSENSE_VENDOR + self->tries) };
-
-  gw_lss_trail_encode (&trail, GW_LSS_ASK_FOUND, frame);
-}
-
 static void
 encode_step (const GwLssMaster *self, GwCanFrame *frame)
 {
@@ -619,7 +580,7 @@ encode_step (const GwLssMaster *self, GwCanFrame *frame)
       gw_lss_trail_encode (&self->trail, GW_LSS_ASK_START, frame);
       break;
     case GW_LSS_STEP_NONSENSE:
-      encode_nonsense (self, frame);
+      gw_lss_trail_encode_nonsense (&self->trail, self->tries, frame);
       break;
     case GW_LSS_STEP_BIT:
       gw_lss_trail_encode (&self->trail, GW_LSS_ASK_BIT, frame);
@@ -714,19 +675,19 @@ tell_not_taken (GwLssMaster *self, uint64_t uid, int64_t now)
 static void
 end_hold (GwLssMaster *self, GwLssHold *held, int64_t now)
 {
-  unsigned n = held->node_id;
+  uint8_t n = held->node_id;
 
   switch (held->why)
     {
     case GW_LSS_HOLD_PENDING:
       gw_lss_holds_add (&self->holds, held->uid, GW_LSS_HOLD_OFF, 0, now + GW_LSS_HOLD_USEC);
-      self->nodes[n].has_uid = false;
+      gw_lss_numbers_take_back (&self->numbers, n);
       self->dirty = true; /* it may not have heard that it is to start, and wait */
       tell_not_taken (self, held->uid, now);
       break;
     case GW_LSS_HOLD_DOUBT:
       gw_lss_holds_end (&self->holds, held);
-      self->nodes[n].heard_at = NEVER; /* it was switched off and on */
+      gw_lss_numbers_unheard (&self->numbers, n); /* it was switched off and on */
       if (self->step == GW_LSS_STEP_IDLE)
         {
           gw_lss_trail_suppose (&self->trail, held->uid);
@@ -764,12 +725,6 @@ gw_lss_master_tick (GwLssMaster *self, int64_t now)
 }
 
 int64_t
-gw_lss_master_wait (const GwLssMaster *self)
-{
-  return gw_lss_patience_wait (&self->patience);
-}
-
-int64_t
 gw_lss_master_due (const GwLssMaster *self)
 {
   int64_t due = INT64_MAX;
@@ -798,8 +753,8 @@ gw_lss_master_forget (GwLssMaster *self, uint8_t node_id)
 {
   if (node_id > GW_LSS_NODE_MAX)
     return;
-  self->nodes[node_id].has_uid = false;
-  self->nodes[node_id].heard_at = NEVER;
+  gw_lss_numbers_take_back (&self->numbers, node_id);
+  gw_lss_numbers_unheard (&self->numbers, node_id);
 }
 
 void
@@ -816,8 +771,7 @@ gw_lss_master_init (
   self->dirty = true; /* whoever was here before may have been broken off */
   self->patience.last_at = now;
   self->random = (uint64_t)now * 0x9E3779B97F4A7C15u | 1;
-  for (unsigned n = 0; n <= GW_LSS_NODE_MAX; n++)
-    self->nodes[n].heard_at = NEVER;
+  gw_lss_numbers_init (&self->numbers);
 }
 
 bool

@@ -20,8 +20,10 @@
 
 #include "gw-lss-codec.h"
 #include "gw-lss-holds.h"
+#include "gw-lss-numbers.h"
 #include "gw-lss-patience.h"
 #include "gw-lss-trail.h"
+#include "gw-lss-trouble.h"
 
 /* Idle: somebody new is asked for this often. */
 #define GW_LSS_PERIOD_USEC INT64_C (500000)
@@ -36,30 +38,14 @@
 #define GW_LSS_CONFIGURE_TRIES 3
 /* The link does not send what it was given: give up. */
 #define GW_LSS_SEND_USEC INT64_C (2000000)
-/* A numbered node's first heartbeat comes within; a heartbeat later than this is no sign of life. */
-#define GW_LSS_TAKEN_USEC INT64_C (2500000)
 /* A uid that has a number asks for one: it was switched off and on, unless its heartbeats go on. */
 #define GW_LSS_DOUBT_USEC INT64_C (1300000)
 /* Who cannot be numbered is tried again after. */
 #define GW_LSS_HOLD_USEC INT64_C (60000000)
 /* Another master was heard: leave the bus to it for so long. */
 #define GW_LSS_FOREIGN_USEC INT64_C (10000000)
-/* The same trouble is told again after. */
-#define GW_LSS_TOLD_USEC INT64_C (3600000000)
-#define GW_LSS_TOLD_MAX 16
 /* Answers that nobody asked for, more than so many in a period of idleness, are no late copies. */
 #define GW_LSS_STRAYS_MAX 256
-
-typedef enum
-{
-  GW_LSS_TROUBLE_NOT_TAKEN,      /* took a number, and no heartbeat came; not told beside a LIAR */
-  GW_LSS_TROUBLE_REFUSED,        /* is found, but takes no number */
-  GW_LSS_TROUBLE_TWICE,          /* asks for a number while its number's heartbeats go on */
-  GW_LSS_TROUBLE_UNSTABLE,       /* somebody answers, but differently each time; uid is zero, as below */
-  GW_LSS_TROUBLE_LIAR,           /* somebody answers what nobody can, or what was not asked */
-  GW_LSS_TROUBLE_FOREIGN_MASTER,
-  GW_LSS_TROUBLE_FULL,           /* there was no number for uid */
-} GwLssTrouble;
 
 /* @uid is borrowed for the call. The master may be called from none of these. */
 typedef struct
@@ -127,20 +113,8 @@ typedef struct
   unsigned idle_strays;
   uint64_t random;
   GwLssHolds holds;
-  struct
-  {
-    bool has_uid;
-    uint64_t uid;
-    int64_t heard_at; /* INT64_MIN: never */
-  } nodes[GW_LSS_NODE_MAX + 1];
-  struct
-  {
-    bool used;
-    GwLssTrouble kind;
-    uint64_t uid;
-    int64_t at;
-  } told[GW_LSS_TOLD_MAX];
-  unsigned told_next;
+  GwLssNumbers numbers;
+  GwLssTroubles troubles;
 } GwLssMaster;
 
 /* @funcs and @owner are borrowed for the object's life. The first search is due at once. */
@@ -167,5 +141,3 @@ int64_t gw_lss_master_asked_at (const GwLssMaster *self);
 void gw_lss_master_scan (GwLssMaster *self, int64_t now);
 /* @node_id was taken from whoever had it (NMT reset): heartbeats that were heard are no sign of life any more. */
 void gw_lss_master_forget (GwLssMaster *self, uint8_t node_id);
-/* For how long silence is waited now. */
-int64_t gw_lss_master_wait (const GwLssMaster *self);

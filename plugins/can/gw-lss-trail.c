@@ -3,6 +3,8 @@
 #include "gw-lss-trail.h"
 
 #define SILENT_RUN_MAX 6u
+/* No vendor is likely to have both. */
+#define NONSENSE_VENDOR 0xA5C35A3Cu
 
 static unsigned
 place (const GwLssTrail *self)
@@ -146,4 +148,12 @@ gw_lss_trail_encode (const GwLssTrail *self, GwLssAsk ask, GwCanFrame *frame)
   msg.fastscan.sub = (uint8_t)self->sub;
   msg.fastscan.next = (uint8_t)next;
   gw_lss_encode (&msg, frame);
+}
+
+void
+gw_lss_trail_encode_nonsense (const GwLssTrail *self, unsigned nth, GwCanFrame *frame)
+{
+  GwLssTrail trail = { .vendor = self->vendor ^ (NONSENSE_VENDOR + nth) };
+
+  gw_lss_trail_encode (&trail, GW_LSS_ASK_FOUND, frame);
 }

@@ -50,3 +50,5 @@ void gw_lss_trail_halve (GwLssTrail *self, unsigned bad);
 bool gw_lss_trail_halved (GwLssTrail *self, bool answered);
 
 void gw_lss_trail_encode (const GwLssTrail *self, GwLssAsk ask, GwCanFrame *frame);
+/* The @nth question, 0 or 1, for a vendor that nobody has; who answers stays where it is. */
+void gw_lss_trail_encode_nonsense (const GwLssTrail *self, unsigned nth, GwCanFrame *frame);

@@ -89,7 +89,7 @@ to_slave (World *w, const GwCanFrame *frame, bool answer_lost)
 static void
 check_time (World *w)
 {
-  int64_t wait = gw_lss_master_wait (&w->master);
+  int64_t wait = gw_lss_patience_wait (&w->master.patience);
   GwCanFrame frame;
 
   require (wait >= GW_LSS_WAIT_MIN_USEC && wait <= GW_LSS_WAIT_START_USEC);

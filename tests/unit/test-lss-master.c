@@ -470,9 +470,9 @@ test_wait (void)
       assert_all_numbered (bus);
       g_test_message ("answers after %" G_GINT64_FORMAT " us: numbered in %" G_GINT64_FORMAT
                       " us, wait %" G_GINT64_FORMAT " us",
-                      answer_time, took, gw_lss_master_wait (&bus->master));
+                      answer_time, took, gw_lss_patience_wait (&bus->master.patience));
       g_assert_cmpuint (bus->master.counters.silences, ==, silent);
-      g_assert_cmpint (gw_lss_master_wait (&bus->master), >=,
+      g_assert_cmpint (gw_lss_patience_wait (&bus->master.patience), >=,
                        3 * answer_time / 2 > 100 * MSEC ? 100 * MSEC : answer_time);
       g_assert_cmpint (took, <=,
                        74 * (FRAME_USEC + answer_time)
