@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "gw-isotp.h"
 #include "gw-can-set.h"
+#include "gw-can-taken.h"
 #include "gw-can-turn.h"
 #include "gw-lss-codec.h"
 #include "gw-time.h"
@@ -18,50 +18,15 @@
 #define FLOW_RETRY_USEC (5 * GW_TIME_MS)
 /* Questions without an answer after which somebody is told. */
 #define NO_ANSWER_ASKS 5
-/* Flow control that was asked for so long ago is not waited for. */
-#define AWAITED_USEC (20 * GW_TIME_MS)
-/* What flow control asks of the nodes: no pauses, the link below takes what the bus carries. */
-#define BLOCK_SIZE 0
-#define ST_MIN 0
-/* ISO 15765-2, 9.6.1: high half of the first octet. */
-#define PCI_FIRST 1
-#define PCI_FLOW 3
 
 /* ---- The bus ---- */
-
-/* Whether a node takes FD frames is learned from what it sends. */
-typedef enum
-{
-  FRAMES_UNKNOWN,
-  FRAMES_CLASSIC,
-  FRAMES_FD,
-} Frames;
 
 typedef struct
 {
   GwCanNode node;
-  GwIsotp isotp;
-  uint8_t generation; /* of isotp: ends of older frames are nobody's */
-  bool asking;        /* a question waits for the wire */
-  Frames frames;
-  bool rx_fd; /* the message being received comes in FD frames */
-  size_t tx_len;
-  int64_t tx_at, rx_at;
-  int64_t gone_at; /* when its newest frame will have been on the bus, as far as the link knows: some say "sent" early */
-  int64_t awaited_at; /* flow control was asked for */
-  int64_t flow_nsec, flow_at;     /* bucket of wire time for flow control */
-  int64_t datagrams, datagrams_at; /* bucket of datagrams, in millionths */
-  uint64_t retries;
-  uint8_t rx[GW_CAN_DATAGRAM_MAX], tx[GW_CAN_DATAGRAM_MAX];
+  GwCanLane lane;
+  bool asking; /* a question waits for the wire */
 } Slot;
-
-/* From whom a number was taken back: nodes that lie get another number each time. */
-typedef struct
-{
-  uint64_t whom; /* uid, or the number where none is known; 0: nobody */
-  unsigned times;
-  int64_t at;
-} TakenBack;
 
 struct _GwCanBus
 {
@@ -77,7 +42,7 @@ struct _GwCanBus
   GwCanSet flow, data;                 /* may have a frame of that kind */
   GwCanSet awaited;                    /* to send flow control */
   GwCanSet resets;                     /* NMT to be sent */
-  TakenBack taken_back[GW_CAN_TAKEN_BACK_MAX];
+  GwCanTaken taken;
   GwCanTurn turn;
   unsigned last_flow, last_data;  /* whose turn it was */
   bool flow_waits;
@@ -99,6 +64,12 @@ tag_of (unsigned kind, unsigned n, unsigned generation)
   return kind << 16 | generation << 8 | n;
 }
 
+static uint32_t
+tag_of_lane (const GwCanBus *self, unsigned n)
+{
+  return tag_of (TAG_NODE, n, gw_can_lane_get_generation (&self->slots[n].lane));
+}
+
 static void
 tell (GwCanBus *self, GwCanNews what, unsigned n, int64_t now)
 {
@@ -110,42 +81,27 @@ tell (GwCanBus *self, GwCanNews what, unsigned n, int64_t now)
 
 /* ---- Life of a number ---- */
 
+/* What is under way to a node and from it is nobody's any more. */
 static void
-init_isotp (GwCanBus *self, unsigned n)
+reset_slot (GwCanBus *self, unsigned n)
 {
-  Slot *slot = &self->slots[n];
-  GwIsotpConfig config;
-
-  gw_isotp_config_default (&config,
-                           gw_can_isotp_id ((uint8_t) n, GW_CAN_GATEWAY_ADDRESS),
-                           gw_can_isotp_id (GW_CAN_GATEWAY_ADDRESS, (uint8_t) n));
-  config.block_size = BLOCK_SIZE;
-  config.st_min = ST_MIN;
-  config.window = GW_ISOTP_WINDOW_MAX;
-  gw_isotp_init (&slot->isotp, &config, slot->rx, sizeof slot->rx);
-  slot->generation++;
-  slot->asking = false;
+  gw_can_lane_reset (&self->slots[n].lane);
+  self->slots[n].asking = false;
 }
 
 /* Somebody is there where nobody was. */
 static void
 open_slot (GwCanBus *self, unsigned n, int64_t now)
 {
-  Slot *slot = &self->slots[n];
-
-  init_isotp (self, n);
-  slot->frames = FRAMES_UNKNOWN;
-  slot->flow_nsec = GW_CAN_FLOW_BURST * (int64_t) self->load.frame_nsec;
-  slot->flow_at = now;
-  slot->datagrams = GW_CAN_DATAGRAMS_BURST * GW_TIME_SEC;
-  slot->datagrams_at = now;
+  gw_can_lane_open (&self->slots[n].lane, &self->load, now);
+  self->slots[n].asking = false;
   gw_can_set_add (&self->known, n);
 }
 
 static void
 close_slot (GwCanBus *self, unsigned n)
 {
-  init_isotp (self, n);
+  reset_slot (self, n);
   gw_can_set_remove (&self->known, n);
   gw_can_set_remove (&self->active, n);
   gw_can_set_remove (&self->flow, n);
@@ -165,50 +121,15 @@ whom_at (const GwCanBus *self, unsigned n)
   return whom;
 }
 
-/* The entry of whoever has the number; a new one takes the oldest's place. */
-static TakenBack *
-find_taken_back (GwCanBus *self, unsigned n)
-{
-  uint64_t whom = whom_at (self, n);
-  TakenBack *oldest = &self->taken_back[0];
-
-  for (unsigned i = 0; i < GW_CAN_TAKEN_BACK_MAX; i++)
-    {
-      if (self->taken_back[i].whom == whom)
-        return &self->taken_back[i];
-      if (self->taken_back[i].whom == 0 || self->taken_back[i].at < oldest->at)
-        oldest = &self->taken_back[i];
-    }
-  /* So many of them at once are one who tries. */
-  if (oldest->whom == 0)
-    *oldest = (TakenBack){ .whom = whom };
-  else
-    *oldest = (TakenBack){ .whom = whom, .times = 1, .at = oldest->at };
-  return oldest;
-}
-
-static int64_t
-pause_after (unsigned times)
-{
-  int64_t pause = GW_CAN_TAKE_BACK_MIN_MS * GW_TIME_MS;
-
-  for (unsigned i = 1; i < times && pause < GW_CAN_TAKE_BACK_MAX_MS * GW_TIME_MS; i++)
-    pause *= 2;
-  return pause;
-}
-
 /* Takes the number from whoever has it. False: that was done lately. */
 static bool
 take_back (GwCanBus *self, unsigned n, GwCanNews why, int64_t now)
 {
   Slot *slot = &self->slots[n];
   bool was_up = slot->node.state == GW_CAN_NODE_UP;
-  TakenBack *entry = find_taken_back (self, n);
 
-  if (entry->times > 0 && now - entry->at < pause_after (entry->times))
+  if (!gw_can_taken_may (&self->taken, whom_at (self, n), now))
     return false;
-  entry->times++;
-  entry->at = now;
   tell (self, why, n, now);
   gw_lss_master_forget (&self->lss, (uint8_t) n);
   gw_can_node_free (&slot->node);
@@ -264,7 +185,7 @@ on_lss_numbered (void *owner, uint8_t n, const uint8_t *uid, int64_t now)
   if (!gw_can_set_has (&self->known, n))
     open_slot (self, n, now);
   else
-    init_isotp (self, n);
+    reset_slot (self, n);
   gw_can_node_numbered (&self->slots[n].node, uid, now);
 }
 
@@ -324,19 +245,6 @@ is_worth_carrying (GwBytes datagram)
     }
 }
 
-static bool
-may_carry (Slot *slot, int64_t now)
-{
-  slot->datagrams += (now - slot->datagrams_at) * GW_CAN_DATAGRAMS_RATE;
-  slot->datagrams_at = now;
-  if (slot->datagrams > GW_CAN_DATAGRAMS_BURST * GW_TIME_SEC)
-    slot->datagrams = GW_CAN_DATAGRAMS_BURST * GW_TIME_SEC;
-  if (slot->datagrams < GW_TIME_SEC)
-    return false;
-  slot->datagrams -= GW_TIME_SEC;
-  return true;
-}
-
 static void
 take_datagram (GwCanBus *self, unsigned n, GwBytes datagram, int64_t now)
 {
@@ -347,7 +255,7 @@ take_datagram (GwCanBus *self, unsigned n, GwBytes datagram, int64_t now)
 
   if (gw_link_question_take (&slot->node.question, datagram, &hello, &body, &asked_at))
     {
-      slot->frames = slot->rx_fd ? FRAMES_FD : FRAMES_CLASSIC;
+      gw_can_lane_learn (&slot->lane);
       take_hello (self, n, &hello, body, now - asked_at, now);
     }
   else if (gw_link_question_is_ours (&slot->node.question, datagram, &hello))
@@ -360,7 +268,7 @@ take_datagram (GwCanBus *self, unsigned n, GwBytes datagram, int64_t now)
     self->counters.refused++;
   else if (slot->node.state != GW_CAN_NODE_UP)
     self->counters.dropped++; /* who it is is being asked */
-  else if (!may_carry (slot, now))
+  else if (!gw_can_lane_may_carry (&slot->lane, now))
     {
       self->counters.dropped++;
       tell (self, GW_CAN_NEWS_FLOODS, n, now);
@@ -373,27 +281,22 @@ static void
 handle (GwCanBus *self, unsigned n, GwIsotpEvent event, int64_t now)
 {
   Slot *slot = &self->slots[n];
-  GwBytes message;
 
+  gw_can_lane_note (&slot->lane, event, &self->load, now);
   switch (event)
     {
     case GW_ISOTP_RECEIVED:
-      message = gw_isotp_message (&slot->isotp);
-      gw_can_load_measure (&self->load, message.len, now - slot->rx_at);
-      take_datagram (self, n, message, now);
+      take_datagram (self, n, gw_can_lane_message (&slot->lane), now);
       break;
     case GW_ISOTP_SENT:
-      gw_can_load_measure (&self->load, slot->tx_len, now - slot->tx_at);
       gw_can_set_add (&self->data, n);
       break;
     case GW_ISOTP_SEND_FAILED:
-      slot->retries++;
       self->counters.transfers_failed++;
       gw_can_set_add (&self->data, n);
       break;
     case GW_ISOTP_RECEIVE_FAILED:
-      slot->retries++;
-      if (gw_isotp_receive_failure (&slot->isotp) == GW_ISOTP_N_BUFFER_OVFLW)
+      if (gw_can_lane_overflowed (&slot->lane))
         self->counters.overflows++;
       else
         self->counters.transfers_failed++;
@@ -409,25 +312,20 @@ static void
 take_isotp (GwCanBus *self, unsigned n, const GwCanFrame *frame, int64_t now)
 {
   Slot *slot = &self->slots[n];
-  unsigned pci = frame->len > 0 ? frame->data[0] >> 4 : UINT8_MAX;
+  GwCanPci pci = gw_can_lane_pci (frame);
   GwIsotpEvent event;
 
   if (!gw_can_set_has (&self->known, n))
     open_slot (self, n, now);
-  gw_can_turn_heard (&self->turn, self->load.frame_nsec, now);
-  if (pci == PCI_FLOW)
+  gw_can_turn_heard (&self->turn, gw_can_load_frame_nsec (&self->load), now);
+  if (pci == GW_CAN_PCI_FLOW)
     gw_can_set_remove (&self->awaited, n);
   gw_can_node_heard (&slot->node, now);
-  if (pci <= PCI_FIRST)
-    slot->rx_fd = frame->fd;
-  if (pci == PCI_FIRST)
-    {
-      slot->rx_at = now;
-      gw_can_set_add (&self->flow, n);
-    }
-  event = gw_isotp_take (&slot->isotp, frame, now);
+  if (pci == GW_CAN_PCI_FIRST)
+    gw_can_set_add (&self->flow, n);
+  event = gw_can_lane_take (&slot->lane, frame, now);
   gw_can_set_add (&self->active, n);
-  if (gw_isotp_is_sending (&slot->isotp))
+  if (gw_can_lane_is_sending (&slot->lane))
     gw_can_set_add (&self->data, n);
   handle (self, n, event, now);
 }
@@ -500,50 +398,25 @@ may_search (const GwCanBus *self, int64_t now)
 
 /* ---- Frames out ---- */
 
-/* FD to nodes that are known to take it; where that is not known every other question tries. */
-static void
-choose_frames (GwCanBus *self, Slot *slot)
-{
-  GwIsotpConfig *config = &slot->isotp.config;
-  bool fd = self->fd && (slot->frames == FRAMES_FD || (slot->frames == FRAMES_UNKNOWN && slot->node.asks % 2 == 1));
-
-  config->fd = config->brs = fd;
-  config->tx_dl = fd ? GW_CAN_LEN_MAX : GW_CAN_LEN_CLASSIC;
-}
-
 /* Gives ISO-TP of an idle node its next message. */
 static bool
 start_next (GwCanBus *self, unsigned n, int64_t now)
 {
   Slot *slot = &self->slots[n];
+  uint8_t *buffer = gw_can_lane_buffer (&slot->lane);
+  size_t len = 0;
 
-  slot->tx_len = 0;
   if (slot->asking)
     {
       slot->asking = false;
-      slot->tx_len = gw_link_question_ask (&slot->node.question, slot->tx, now);
+      len = gw_link_question_ask (&slot->node.question, buffer, now);
     }
   else if (slot->node.state == GW_CAN_NODE_UP)
-    slot->tx_len = self->funcs->next (self->owner, n, slot->tx);
-  if (slot->tx_len == 0)
-    return false;
-  choose_frames (self, slot);
-  slot->tx_at = now;
-  gw_can_set_add (&self->active, n);
-  return gw_isotp_send (&slot->isotp, (GwBytes){ slot->tx, slot->tx_len }, now) == GW_OK;
-}
-
-/* Whether a node has flow control left; only a full bus counts it. */
-static bool
-may_flow (GwCanBus *self, Slot *slot, int64_t now)
-{
-  int64_t most = GW_CAN_FLOW_BURST * (int64_t) self->load.frame_nsec;
-
-  slot->flow_nsec += (now - slot->flow_at) * GW_CAN_FLOW_PERMILLE; /* usec x permille = nsec */
-  slot->flow_at = now;
-  if (slot->flow_nsec > most)
-    slot->flow_nsec = most;
-  return slot->flow_nsec > 0 || self->load.load_permille < GW_CAN_FLOW_LOAD_PERMILLE;
+    len = self->funcs->next (self->owner, n, buffer);
+  if (len > 0)
+    gw_can_set_add (&self->active, n);
+  /* Where it is not known whether it takes FD frames every other question tries. */
+  return gw_can_lane_send (&slot->lane, len, self->fd, slot->node.asks % 2 == 1, now);
 }
 
 static bool
@@ -557,15 +430,14 @@ pull_flow (GwCanBus *self, GwCanFrame *frame, unsigned *number, int64_t now)
       Slot *slot = &self->slots[n];
 
       gw_can_set_remove (&left, n);
-      if (!may_flow (self, slot, now))
+      if (!gw_can_lane_may_flow (&slot->lane, &self->load, now))
         {
           self->flow_waits = true;
           continue;
         }
       gw_can_set_remove (&self->flow, n);
-      if (!gw_isotp_pull (&slot->isotp, now, frame))
+      if (!gw_can_lane_pull_flow (&slot->lane, &self->load, frame, now))
         continue;
-      slot->flow_nsec -= (int64_t) gw_can_load_nsec (&self->load, frame);
       self->last_flow = *number = n;
       return true;
     }
@@ -577,7 +449,7 @@ is_awaiting (GwCanBus *self, int64_t now)
 {
   for (unsigned n = gw_can_set_after (&self->awaited, 0); n != 0; n = gw_can_set_after (&self->awaited, n))
     {
-      if (now - self->slots[n].awaited_at < AWAITED_USEC)
+      if (gw_can_lane_is_awaited (&self->slots[n].lane, now))
         return true;
       gw_can_set_remove (&self->awaited, n);
     }
@@ -590,7 +462,7 @@ yields (GwCanBus *self, int64_t now)
 {
   if (gw_can_set_round (&self->known, self->last_data) == self->last_data)
     return false;
-  return gw_can_turn_yields (&self->turn, is_awaiting (self, now), self->load.frame_nsec, now);
+  return gw_can_turn_yields (&self->turn, is_awaiting (self, now), gw_can_load_frame_nsec (&self->load), now);
 }
 
 static bool
@@ -604,16 +476,13 @@ pull_data (GwCanBus *self, GwCanFrame *frame, unsigned *number, int64_t now)
 
       /* Its flow control would come first, and that has to wait. */
       if (!gw_can_set_has (&self->flow, n)
-          && (gw_isotp_is_sending (&slot->isotp) || start_next (self, n, now))
-          && gw_isotp_pull (&slot->isotp, now, frame))
+          && (gw_can_lane_is_sending (&slot->lane) || start_next (self, n, now))
+          && gw_can_lane_pull (&slot->lane, frame, now))
         {
           self->last_data = *number = n;
-          self->turn.run++;
-          if (frame->data[0] >> 4 == PCI_FIRST)
-            {
-              slot->awaited_at = now;
-              gw_can_set_add (&self->awaited, n);
-            }
+          gw_can_turn_pulled (&self->turn);
+          if (gw_can_lane_pci (frame) == GW_CAN_PCI_FIRST)
+            gw_can_set_add (&self->awaited, n);
           return true;
         }
       gw_can_set_remove (&self->data, n);
@@ -646,8 +515,9 @@ gw_can_bus_pull (GwCanBus *self, GwCanFrame *frame, uint32_t *tag, int64_t now)
   if (!pull_flow (self, frame, &n, now) && !pull_data (self, frame, &n, now))
     return false;
   gw_can_set_add (&self->active, n);
-  self->slots[n].gone_at = now + self->turn.ahead + (int64_t) (self->load.frame_nsec / 1000);
-  *tag = tag_of (TAG_NODE, n, self->slots[n].generation);
+  gw_can_lane_leaves (&self->slots[n].lane,
+                      now + gw_can_turn_get_ahead (&self->turn) + (int64_t) (gw_can_load_frame_nsec (&self->load) / 1000));
+  *tag = tag_of_lane (self, n);
   return true;
 }
 
@@ -655,7 +525,6 @@ void
 gw_can_bus_sent (GwCanBus *self, uint32_t tag, const GwCanFrame *frame, int64_t now)
 {
   unsigned n = tag & 0xff;
-  Slot *slot = &self->slots[n];
 
   self->counters.frames_out++;
   self->counters.bytes_out += frame->len;
@@ -664,11 +533,10 @@ gw_can_bus_sent (GwCanBus *self, uint32_t tag, const GwCanFrame *frame, int64_t 
     gw_lss_master_confirm (&self->lss, now);
   else if (tag >> 16 == TAG_NODE)
     gw_can_turn_sent (&self->turn, now);
-  if (tag == tag_of (TAG_NODE, n, slot->generation))
+  if (tag == tag_of_lane (self, n))
     {
       gw_can_set_add (&self->data, n);
-      /* A separation time begins on the bus, not in an adapter's queue. */
-      handle (self, n, gw_isotp_confirm (&slot->isotp, now > slot->gone_at ? now : slot->gone_at), now);
+      handle (self, n, gw_can_lane_confirm (&self->slots[n].lane, now), now);
     }
 }
 
@@ -676,15 +544,14 @@ void
 gw_can_bus_unsent (GwCanBus *self, uint32_t tag, int64_t now)
 {
   unsigned n = tag & 0xff;
-  Slot *slot = &self->slots[n];
 
   if (tag >> 16 == TAG_RESET)
     gw_can_set_add (&self->resets, n);
   else if (tag >> 16 == TAG_LSS)
     gw_lss_master_unpull (&self->lss);
-  else if (tag == tag_of (TAG_NODE, n, slot->generation))
+  else if (tag == tag_of_lane (self, n))
     {
-      gw_isotp_unpull (&slot->isotp);
+      gw_can_lane_unpull (&self->slots[n].lane);
       gw_can_set_add (&self->data, n);
     }
 }
@@ -693,17 +560,16 @@ void
 gw_can_bus_lost (GwCanBus *self, uint32_t tag, int64_t now)
 {
   unsigned n = tag & 0xff;
-  Slot *slot = &self->slots[n];
 
   if (tag >> 16 != TAG_NODE)
     {
       gw_can_bus_unsent (self, tag, now);
       return;
     }
-  if (tag != tag_of (TAG_NODE, n, slot->generation))
+  if (tag != tag_of_lane (self, n))
     return;
-  init_isotp (self, n);
-  slot->retries++;
+  gw_can_lane_lose (&self->slots[n].lane);
+  self->slots[n].asking = false;
   self->counters.transfers_failed++;
   gw_can_set_add (&self->data, n);
 }
@@ -744,16 +610,16 @@ gw_can_bus_tick (GwCanBus *self, int64_t now)
     gw_lss_master_tick (&self->lss, now);
   for (unsigned n = gw_can_set_after (&self->active, 0); n != 0; n = gw_can_set_after (&self->active, n))
     {
-      GwIsotp *isotp = &self->slots[n].isotp;
+      GwCanLane *lane = &self->slots[n].lane;
       GwIsotpEvent event;
 
-      if (gw_isotp_due (isotp) == INT64_MAX)
+      if (gw_can_lane_due (lane) == INT64_MAX)
         gw_can_set_remove (&self->active, n);
-      if (gw_isotp_due (isotp) > now)
+      if (gw_can_lane_due (lane) > now)
         continue;
       gw_can_set_add (&self->data, n);
       do
-        handle (self, n, event = gw_isotp_tick (isotp, now), now);
+        handle (self, n, event = gw_can_lane_tick (lane, now), now);
       while (event != GW_ISOTP_NOTHING);
     }
   for (unsigned n = gw_can_set_after (&self->known, 0); n != 0; n = gw_can_set_after (&self->known, n))
@@ -764,7 +630,7 @@ gw_can_bus_tick (GwCanBus *self, int64_t now)
 int64_t
 gw_can_bus_due (const GwCanBus *self, int64_t now)
 {
-  int64_t due = self->load.slot_at + GW_CAN_LOAD_SLOT_USEC;
+  int64_t due = gw_can_load_due (&self->load);
   int64_t lss = gw_lss_master_due (&self->lss);
 
   due = gw_time_min (due, lss > self->listen_until ? lss : self->listen_until);
@@ -772,7 +638,7 @@ gw_can_bus_due (const GwCanBus *self, int64_t now)
   if (self->flow_waits)
     due = gw_time_min (due, now + FLOW_RETRY_USEC);
   for (unsigned n = gw_can_set_after (&self->active, 0); n != 0; n = gw_can_set_after (&self->active, n))
-    due = gw_time_min (due, gw_isotp_due (&self->slots[n].isotp));
+    due = gw_time_min (due, gw_can_lane_due (&self->slots[n].lane));
   for (unsigned n = gw_can_set_after (&self->known, 0); n != 0; n = gw_can_set_after (&self->known, n))
     due = gw_time_min (due, gw_can_node_due (&self->slots[n].node));
   return due;
@@ -783,7 +649,7 @@ gw_can_bus_due (const GwCanBus *self, int64_t now)
 void
 gw_can_bus_set_ahead (GwCanBus *self, int64_t usec)
 {
-  self->turn.ahead = usec;
+  gw_can_turn_set_ahead (&self->turn, usec);
 }
 
 void
@@ -837,7 +703,7 @@ gw_can_bus_get_counters (const GwCanBus *self, GwCanBusCounters *out)
 uint64_t
 gw_can_bus_get_retries (const GwCanBus *self, unsigned number)
 {
-  return self->slots[number].retries;
+  return gw_can_lane_get_retries (&self->slots[number].lane);
 }
 
 bool
@@ -871,7 +737,7 @@ gw_can_bus_new (const GwCanBusConfig *config, const GwCanBusFuncs *funcs, void *
   for (unsigned n = 1; n < GW_CAN_NODES; n++)
     {
       gw_can_node_init (&self->slots[n].node, config->nonce);
-      init_isotp (self, n);
+      gw_can_lane_init (&self->slots[n].lane, (uint8_t) n);
     }
   return self;
 }

@@ -8,27 +8,13 @@
  * What strangers can make it do is bounded: memory is that of 127 nodes from the start, a frame costs the same whatever is
  * in it, and what it sends because of one node (flow control above all) is a small part of the bus. */
 
+#include "gw-can-lane.h"
 #include "gw-can-load.h"
 #include "gw-can-node.h"
 #include "gw-lss-master.h"
 
-/* Octets of the longest datagram either way. */
-#define GW_CAN_DATAGRAM_MAX 2048u
 /* Heartbeats are listened to for so long before the first number is given: who has one keeps it. */
 #define GW_CAN_LISTEN_MS 1100
-/* Flow control for one node takes at most this part of the bus when the bus is loaded that much, after so many. */
-#define GW_CAN_FLOW_PERMILLE 40u
-#define GW_CAN_FLOW_LOAD_PERMILLE 700u
-#define GW_CAN_FLOW_BURST 16u
-/* Datagrams a second of one node for the agent, and at once. More are dropped and counted. At 500 kbit/s no node can
- * send as many that hold anything. */
-#define GW_CAN_DATAGRAMS_RATE 500u
-#define GW_CAN_DATAGRAMS_BURST 64u
-
-/* A number is taken back from the same node at most so often, half as often each time. */
-#define GW_CAN_TAKE_BACK_MIN_MS 5000
-#define GW_CAN_TAKE_BACK_MAX_MS 600000
-#define GW_CAN_TAKEN_BACK_MAX 16 /* nodes of which that is remembered */
 
 typedef struct _GwCanBus GwCanBus;
 

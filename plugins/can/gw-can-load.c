@@ -251,3 +251,21 @@ gw_can_load_capacity (const GwCanLoad *self)
 {
   return self->bit_rate == 0 ? 0 : (uint32_t) ((self->fd ? NEXT_FD : NEXT_CLASSIC) * NSEC_PER_SEC / self->frame_nsec);
 }
+
+bool
+gw_can_load_reaches (const GwCanLoad *self, uint32_t permille)
+{
+  return self->load_permille >= permille;
+}
+
+uint64_t
+gw_can_load_frame_nsec (const GwCanLoad *self)
+{
+  return self->frame_nsec;
+}
+
+int64_t
+gw_can_load_due (const GwCanLoad *self)
+{
+  return self->slot_at + GW_CAN_LOAD_SLOT_USEC;
+}

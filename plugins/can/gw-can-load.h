@@ -51,6 +51,8 @@ void gw_can_load_set_rates (GwCanLoad *self, uint32_t bit_rate, uint32_t data_ra
 uint8_t gw_can_load_source (const GwCanFrame *frame);
 /* What @frame takes on this wire, nanoseconds. */
 uint64_t gw_can_load_nsec (const GwCanLoad *self, const GwCanFrame *frame);
+/* .. and what a full one does. */
+uint64_t gw_can_load_frame_nsec (const GwCanLoad *self);
 /* A frame was on the bus; @source: the node that sent it, GW_CAN_OURSELVES, or 0: unknown. Returns its wire time. */
 uint64_t gw_can_load_count (GwCanLoad *self, const GwCanFrame *frame, uint8_t source);
 /* @frames were on the bus that nobody looked at. */
@@ -59,9 +61,12 @@ void gw_can_load_count_unseen (GwCanLoad *self, uint32_t frames);
 void gw_can_load_measure (GwCanLoad *self, size_t octets, int64_t usec);
 /* Ends the slot if it is time; whether it did. */
 bool gw_can_load_tick (GwCanLoad *self, int64_t now);
+int64_t gw_can_load_due (const GwCanLoad *self);
 
 /* Permille of the bit rate, or GW_CAN_LOAD_UNKNOWN. */
 uint32_t gw_can_load_permille (const GwCanLoad *self);
+/* Whether the bus was loaded that much, also where the rate is assumed. */
+bool gw_can_load_reaches (const GwCanLoad *self, uint32_t permille);
 /* Frames that a datagram takes, its flow control included. */
 uint32_t gw_can_load_frames (const GwCanLoad *self, size_t octets);
 /* A datagram of @octets there and one back, at the present load, milliseconds. */

@@ -25,6 +25,18 @@
 #define YIELD_FRAMES 16
 #define YIELD_SLACK_USEC 200
 
+void
+gw_can_turn_set_ahead (GwCanTurn *self, int64_t usec)
+{
+  self->ahead = usec;
+}
+
+int64_t
+gw_can_turn_get_ahead (const GwCanTurn *self)
+{
+  return self->ahead;
+}
+
 /* ---- The search ---- */
 
 static void
@@ -120,6 +132,12 @@ void
 gw_can_turn_sent (GwCanTurn *self, int64_t now)
 {
   self->carried_at = now;
+}
+
+void
+gw_can_turn_pulled (GwCanTurn *self)
+{
+  self->run++;
 }
 
 bool

@@ -20,6 +20,9 @@ typedef struct
   int64_t start_ahead;   /* .. before the last question of the search */
 } GwCanTurn;
 
+/* What the link was given will be sent so much later. */
+void gw_can_turn_set_ahead (GwCanTurn *self, int64_t usec);
+int64_t gw_can_turn_get_ahead (const GwCanTurn *self);
 /* Begins and ends turns; @waits: there is something that could be sent. */
 void gw_can_turn_take (GwCanTurn *self, const GwLssMaster *lss, bool waits, int64_t now);
 /* Whether the next question of the search may be put. */
@@ -31,9 +34,11 @@ void gw_can_turn_found (GwCanTurn *self);
 /* Until when ISO-TP is held back; 0: it is not. */
 int64_t gw_can_turn_held_until (const GwCanTurn *self, const GwLssMaster *lss, int64_t now);
 
-/* An ISO-TP frame of a node, one of ours. @frame_nsec: what a full one takes. */
+/* An ISO-TP frame of a node; one of ours that was sent; one with data that is handed to the link. @frame_nsec: what a full one
+ * takes. */
 void gw_can_turn_heard (GwCanTurn *self, uint64_t frame_nsec, int64_t now);
 void gw_can_turn_sent (GwCanTurn *self, int64_t now);
+void gw_can_turn_pulled (GwCanTurn *self);
 /* Whether data is held back for the nodes; @awaiting: for one that is to send flow control. */
 bool gw_can_turn_yields (GwCanTurn *self, bool awaiting, uint64_t frame_nsec, int64_t now);
 
