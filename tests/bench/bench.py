@@ -18,7 +18,7 @@ import scale  # noqa: E402
 import yardstick  # noqa: E402
 import canbus  # noqa: E402
 from lab import Lab  # noqa: E402
-from supervisor import Timeout, wait  # noqa: E402
+from supervisor import pause, wait  # noqa: E402
 
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -37,13 +37,6 @@ def cpu_seconds(pid):
 def pss_kib(pid):
     with open(f"/proc/{pid}/smaps_rollup", encoding="utf-8") as f:
         return next(int(line.split()[1]) for line in f if line.startswith("Pss:"))
-
-
-def pause(seconds):
-    try:
-        wait("the time to pass", lambda: False, seconds)
-    except Timeout:
-        pass
 
 
 def onboard(args):

@@ -366,7 +366,7 @@ V = GLib.Variant
 sys.stdout.flush()
 os._exit(0)
 """
-        return subprocess.run(["/usr/bin/python3", "-c", script], pass_fds=fds, capture_output=True, text=True, timeout=20,
+        return subprocess.run(["/usr/bin/python3", "-c", script], pass_fds=fds, capture_output=True, text=True, timeout=120,
                               check=True).stdout.strip()
 
     def test_a_caller_that_vanishes_in_mid_job(self):

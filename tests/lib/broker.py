@@ -7,7 +7,7 @@ import os
 import socket
 import subprocess
 
-from supervisor import Timeout, wait
+from supervisor import PATIENCE, Timeout, wait
 
 SUBSCRIBER = "lab-subscriber"
 
@@ -96,7 +96,7 @@ max_queued_messages 0
     def publish(self, topic, payload, *options):
         """Publishes as the subscriber's identity, which may write everywhere below gangway/."""
         done = subprocess.run(["mosquitto_pub", "-V", "5", *self.client_args(), "-q", "1", "-t", topic, "-m", payload,
-                               *options], capture_output=True, text=True, timeout=10, check=False)
+                               *options], capture_output=True, text=True, timeout=10 * PATIENCE, check=False)
         if done.returncode != 0:
             raise AssertionError(f"mosquitto_pub: {done.stderr}")
 

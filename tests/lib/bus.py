@@ -11,7 +11,7 @@ import re
 
 from gi.repository import Gio, GLib
 
-from supervisor import wait
+from supervisor import PATIENCE, wait
 
 NAME = "org.gangway.Gangway1"
 ROOT = "/org/gangway/Gangway1"
@@ -70,7 +70,7 @@ class Client:
 
     def call_bus(self, member, signature, *args):
         return self.connection.call_sync("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", member,
-                                         GLib.Variant(signature, args), None, Gio.DBusCallFlags.NONE, 5000,
+                                         GLib.Variant(signature, args), None, Gio.DBusCallFlags.NONE, 5000 * PATIENCE,
                                          None).unpack()
 
     def refresh(self):
@@ -121,7 +121,7 @@ class Client:
         passed = Gio.UnixFDList.new_from_array([os.dup(fd) for fd in fds]) if fds else None
         reply, _fds = self.connection.call_with_unix_fd_list_sync(
             destination, path, interface, member, GLib.Variant(signature, args) if signature else None, None,
-            Gio.DBusCallFlags.NONE, int(timeout * 1000), passed, None)
+            Gio.DBusCallFlags.NONE, int(timeout * PATIENCE * 1000), passed, None)
         return reply.unpack()
 
     def call_async(self, path, interface, member, signature, args, done, timeout=30.0):
@@ -133,7 +133,7 @@ class Client:
                 done(error)
         self.connection.call(NAME, path, f"{NAME}.{interface}" if "." not in interface else interface, member,
                              GLib.Variant(signature, args) if signature else None, None, Gio.DBusCallFlags.NONE,
-                             int(timeout * 1000), None, ready)
+                             int(timeout * PATIENCE * 1000), None, ready)
 
     def get(self, path, interface, name):
         """A property, from the copy or, where it was invalidated, from the agent."""

@@ -18,7 +18,7 @@ from gi.repository import GLib
 
 from bus import NAME, Client
 from lab import KINDS, Lab, acknowledged
-from supervisor import Timeout, wait
+from supervisor import within
 
 REFRESH_S = 0.5
 PLAIN_S = 5.0
@@ -235,10 +235,7 @@ Folder: {self.lab.folder}
     # The whole
 
     def pause(self, seconds):
-        try:
-            wait("the time to pass", lambda: self.stopping, seconds)
-        except Timeout:
-            pass
+        within(seconds, lambda: self.stopping)
 
     def interrupted(self, *_args):
         self.stopping += 1

@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define START_TIMEOUT (20 * G_USEC_PER_SEC)
+#define START_TIMEOUT (120 * G_USEC_PER_SEC)
 
 static guint16
 free_port (void)

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#define PATIENCE 30 /* seconds of real time; only for tests that fail */
+#define PATIENCE 180 /* seconds of real time; only for tests that fail */
 
 /* ---- the endpoint's events ---- */
 

@@ -21,7 +21,7 @@ import time
 import pki
 from broker import Broker, Subscriber
 from bus import NAME, ROOT, Client, write_config
-from supervisor import Supervisor, Timeout, wait
+from supervisor import PATIENCE, Supervisor, Timeout, wait, within
 
 SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 POLICY = "lab"
@@ -222,7 +222,7 @@ class Lab:
     def control(self, line, timeout=10.0):
         """One command to the simulator; returns its answer, which must say ok."""
         with socket.socket(socket.AF_UNIX) as s:
-            s.settimeout(timeout)
+            s.settimeout(timeout * PATIENCE)
             s.connect(self.path("sim.socket"))
             s.sendall(line.encode() + b"\n")
             answer = b""
@@ -239,7 +239,7 @@ class Lab:
     def ctl(self, *args):
         """What gangwayctl prints."""
         return subprocess.run([self.binary("src", "gangwayctl", "gangwayctl"), "--bus", self.address, *args], check=True,
-                              stdout=subprocess.PIPE, text=True, timeout=30).stdout
+                              stdout=subprocess.PIPE, text=True, timeout=30 * PATIENCE).stdout
 
     # What the owner does.
 
@@ -333,21 +333,18 @@ class Lab:
         return sum(e.get("pending", 0) for e in self.control("status", timeout=30)["endpoints"])
 
     def drained(self, timeout=5.0):
-        """After production was stopped: waits until endpoints hold nothing and all that was acknowledged to them has
-        arrived, at most `timeout`. Returns (R, D, lost): counts, and the list of those of R that are not in D."""
-        deadline = time.monotonic() + timeout
+        """After production was stopped: waits until endpoints hold nothing, at most `timeout` (who is away keeps what it has), and
+        all that was acknowledged to them has arrived. Returns (R, D, lost): counts, and the list of those of R that are not in D."""
+        begun = time.monotonic()
         while True:
             pending = self.pending()
             acked = self.acknowledged()
             seen = self.subscriber.read().deliveries
             lost = [key for key in acked if key not in seen]
-            if not (lost or pending) or time.monotonic() > deadline:
+            if time.monotonic() > begun + (timeout * PATIENCE if lost else timeout if pending else 0):
                 return len(acked), len(seen), lost
             before = len(seen)
-            try:
-                wait("more deliveries", lambda: self.subscriber.distinct() > before, 0.25)
-            except Timeout:
-                pass
+            within(0.25, lambda: self.subscriber.distinct() > before)
 
     # The end.
 

@@ -14,6 +14,8 @@ import time
 
 from gi.repository import GLib
 
+# Time-outs are what a quiet machine needs at the most. A busy one gets so many times that: it makes a failure late, and no test slow.
+PATIENCE = 6
 TICK_MS = 50  # how often a waiting predicate that no event announces is looked at again
 
 
@@ -23,21 +25,33 @@ class Timeout(AssertionError):
 
 def wait(what, predicate, timeout=10.0):
     """Runs the main context until predicate() is true and returns its value; Timeout names `what` otherwise."""
+    value = within(timeout * PATIENCE, predicate)
+    if not value:
+        raise Timeout(f"waited {timeout * PATIENCE:g} s for: {what}")
+    return value
+
+
+def within(seconds, predicate):
+    """Runs the main context until predicate() is true, for so many seconds at the most, and returns its last value. For what must
+    not come; what must come is waited for with wait()."""
     context = GLib.MainContext.default()
-    deadline = time.monotonic() + timeout
+    deadline = time.monotonic() + seconds
     tick = GLib.timeout_add(TICK_MS, lambda: True)
     try:
         while True:
             while context.iteration(False):
                 pass
             value = predicate()
-            if value:
+            if value or time.monotonic() > deadline:
                 return value
-            if time.monotonic() > deadline:
-                raise Timeout(f"waited {timeout:g} s for: {what}")
             context.iteration(True)
     finally:
         GLib.source_remove(tick)
+
+
+def pause(seconds):
+    """Lets the main context run for so long."""
+    within(seconds, lambda: False)
 
 
 def program(name):

@@ -8,7 +8,7 @@ import unittest
 
 import tap
 from lab import Lab
-from supervisor import wait
+from supervisor import wait, within
 
 PROPERTY = ("-D", "publish")
 
@@ -92,7 +92,7 @@ class Commands(unittest.TestCase):
         for n, extra in ((0, ["-f", path]), (1, ["-f", path]), (0, ["-n"]), (1, ["-n"])):
             before = len(self.answers(n))
             subprocess.run(["mosquitto_pub", "-V", "5", *self.lab.broker.client_args(), "-q", "1", "-t",
-                            f"gangway/{self.ids[n]}/command", *extra], check=True, timeout=10)
+                            f"gangway/{self.ids[n]}/command", *extra], check=True, timeout=120)
             wait("the refusal", lambda n=n, before=before: len(self.answers(n)) > before)
             self.assertEqual(self.answers(n)[-1]["error"], "Invalid")
 
@@ -135,7 +135,7 @@ class Commands(unittest.TestCase):
         self.lab.wait_flow(1)
         self.assertEqual(len(self.answers(1)), before)
         self.assertEqual(self.lab.sim_status(1)["points"]["valve"], 5)
-        subprocess.run(["mosquitto_pub", *self.lab.broker.client_args(), "-q", "1", "-t", topic, "-r", "-n"], check=True, timeout=10)
+        subprocess.run(["mosquitto_pub", *self.lab.broker.client_args(), "-q", "1", "-t", topic, "-r", "-n"], check=True, timeout=120)
 
     def test_too_late(self):
         """A device that hangs past a command's time does not act on it when it comes to."""
@@ -145,8 +145,7 @@ class Commands(unittest.TestCase):
         self.send(0, {"id": 4, "value": 66, "ttl": 0.2, "correlation": "late"})
         self.send(0, {"id": 4, "value": 67, "ttl": 0.2, "correlation": "later"})
         wait("it to be queued at the endpoint", lambda: self.lab.sim_status(0)["kid"] == self.ids[0])
-        with self.assertRaises(AssertionError):
-            wait("no answer yet", lambda: len(self.answers(0)) > before, 1)
+        self.assertFalse(within(1, lambda: len(self.answers(0)) > before))
         self.lab.control("resume 0")
         wait("both answers", lambda: len(self.answers(0)) >= before + 2, 30)
         self.assertEqual({(a["correlation"], a["status"]) for a in self.answers(0)[before:]},

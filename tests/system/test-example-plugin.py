@@ -134,7 +134,7 @@ class Rack:
         """A name that is no name is refused for good: it says why and ends."""
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
-        done = subprocess.run([*self.argv(), folder.name, "no name"], capture_output=True, text=True, timeout=30, check=False,
+        done = subprocess.run([*self.argv(), folder.name, "no name"], capture_output=True, text=True, timeout=120, check=False,
                               env={**os.environ, **self.env(), "DBUS_SYSTEM_BUS_ADDRESS": self.lab.address})
         self.assertEqual(done.returncode, 1, done.stderr)
         self.assertIn("refused", done.stderr)

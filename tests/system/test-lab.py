@@ -12,7 +12,7 @@ import bus
 import pki
 import tap
 from lab import Lab
-from supervisor import Supervisor, Timeout, program, wait
+from supervisor import Supervisor, program, wait, within
 
 
 class Supervision(unittest.TestCase):
@@ -23,7 +23,7 @@ class Supervision(unittest.TestCase):
     def tearDown(self):
         self.lab.close()
 
-    def test_restarts_within_a_second(self):
+    def test_restarts_what_died(self):
         p = self.supervisor.start("sleeper", ["sleep", "1000"], restart=True)
         first = p.pid
         p.kill(signal.SIGKILL)
@@ -33,8 +33,7 @@ class Supervision(unittest.TestCase):
     def test_stop_is_for_good_until_resume(self):
         p = self.supervisor.start("sleeper", ["sleep", "1000"], restart=True)
         self.assertEqual(p.stop(), -15)
-        with self.assertRaises(Timeout):
-            wait("a restart that must not come", lambda: p.alive, 0.5)
+        self.assertFalse(within(0.5, lambda: p.alive))
         p.resume()
         self.assertTrue(p.alive)
 
@@ -42,8 +41,7 @@ class Supervision(unittest.TestCase):
         needs = self.lab.path("device")
         p = self.supervisor.start("short", ["true"], restart=True, needs=needs)
         wait("its end", lambda: p.exits)
-        with self.assertRaises(Timeout):
-            wait("a restart without its device", lambda: p.starts > 1, 0.5)
+        self.assertFalse(within(0.5, lambda: p.starts > 1))
         with open(needs, "w", encoding="utf-8"):
             pass
         wait("a restart with its device", lambda: p.starts > 1, 1.0)
@@ -151,7 +149,7 @@ class RealBroker(unittest.TestCase):
                 self.lab.authority.crt, "-t", topic, "-m", message, "-q", str(qos)]
         if certificate:
             args += ["--cert", certificate[0], "--key", certificate[1]]
-        return subprocess.run(args, capture_output=True, text=True, timeout=10, check=False)
+        return subprocess.run(args, capture_output=True, text=True, timeout=120, check=False)
 
     def test_identity_is_the_common_name(self):
         one = self.local_ca.issue("aa" * 32, "clientAuth")

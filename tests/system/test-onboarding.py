@@ -170,7 +170,7 @@ class Onboarding(unittest.TestCase):
     def test_gangwayctl(self):
         def ctl(*args):
             done = subprocess.run([self.lab.binary("src", "gangwayctl", "gangwayctl"), "--bus", self.lab.address, *args],
-                                  capture_output=True, text=True, timeout=30, check=False)
+                                  capture_output=True, text=True, timeout=120, check=False)
             self.assertEqual(done.returncode, 0, f"{args}: {done.stdout}{done.stderr}")
             return done.stdout
         self.assertEqual({e["Id"] for e in json.loads(ctl("list", "--json"))}, set(self.ids))

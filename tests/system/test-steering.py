@@ -10,7 +10,7 @@ import tap
 from broker import Broker
 from bus import NAME, ROOT, error_name
 from lab import Lab
-from supervisor import Timeout, wait
+from supervisor import wait, within
 
 ERROR = f"{NAME}.Error."
 OPTIONS = "(a{sv})"
@@ -59,8 +59,7 @@ class Steering(unittest.TestCase):
         self.lab.wait_agent()
 
     def stays(self, what, predicate, seconds=2.0):
-        with self.assertRaises(Timeout, msg=what):
-            wait(what, lambda: not predicate(), seconds)
+        self.assertFalse(within(seconds, lambda: not predicate()), what)
 
     def shows(self, n, **properties):
         wait(f"{properties}", lambda: self.ids[n] in self.lab.bus.endpoints()

@@ -16,7 +16,7 @@
 #include "gw-serial-tty.h"
 #include "gw-slcan-codec.h"
 
-#define PATIENCE_USEC (20 * G_TIME_SPAN_SECOND)
+#define PATIENCE_USEC (120 * G_TIME_SPAN_SECOND)
 #define BEL "\a"
 
 typedef struct

@@ -173,7 +173,7 @@ line_read (Fixture *f, Line *line, guint8 *octet)
 
   if (line->octets_read == count_octets (f, line->port, "octets_out"))
     return FALSE;
-  g_assert_cmpint (poll (&fd, 1, 10000), ==, 1);
+  g_assert_cmpint (poll (&fd, 1, 60000), ==, 1);
   g_assert_cmpint (read (line->fd, octet, 1), ==, 1);
   line->octets_read++;
   return TRUE;

@@ -41,7 +41,7 @@ def terms(name, section=None):
 
 
 def help_of(name, *args):
-    done = subprocess.run([os.path.join(BUILD, PROGRAMS[name]), *args, "--help"], capture_output=True, text=True, timeout=20,
+    done = subprocess.run([os.path.join(BUILD, PROGRAMS[name]), *args, "--help"], capture_output=True, text=True, timeout=120,
                           check=True, env={**os.environ, "LC_ALL": "C.UTF-8"})
     return done.stdout
 
