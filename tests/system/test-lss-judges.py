@@ -127,8 +127,8 @@ class Slcan(Case):
     def test_identity(self):
         """python3-can reads version and serial number"""
         peer = self.start("echo")
-        self.assertEqual(peer.bus.get_version(5), (10, 13))
-        self.assertEqual(peer.bus.get_serial_number(5), "GW01")
+        self.assertEqual(peer.bus.get_version(60), (10, 13))
+        self.assertEqual(peer.bus.get_serial_number(60), "GW01")
 
     def test_frames(self):
         """python3-can's frames of every kind and length come back as they were"""
@@ -142,10 +142,10 @@ class Slcan(Case):
             sent = can.Message(arbitration_id=can_id, is_extended_id=extended, is_remote_frame=remote, dlc=dlc,
                                data=None if remote else dice.randbytes(dlc))
             peer.bus.send(sent)
-            deadline = time.monotonic() + 5
+            deadline = time.monotonic() + 300
             back = None
             while back is None and time.monotonic() < deadline:
-                back = peer.bus.recv(5)
+                back = peer.bus.recv(60)
             self.assertTrue(sent.equals(back, timestamp_delta=None, check_direction=False), f"{sent} {back}")
 
 
@@ -161,7 +161,7 @@ class Lss(Case):
         self.assertEqual(set(done.values()), {(VENDOR, PRODUCT, uid >> 32, uid % 2**32) for uid in uids})
         alive = set()
         while alive != {0x701, 0x702, 0x703, 0x704}:
-            frame = peer.wait(lambda can_id, data: 0x700 < can_id < 0x780 and data == b"\5", 5)
+            frame = peer.wait(lambda can_id, data: 0x700 < can_id < 0x780 and data == b"\5", 60)
             self.assertIsNotNone(frame, alive)
             alive.add(frame[0])
         self.check_dissection(peer)
@@ -174,21 +174,21 @@ class Lss(Case):
         others = [lss.Slave((VENDOR + 1, PRODUCT, 1, 2)), lss.Slave((VENDOR, PRODUCT + 1, 1, 2)), lss.Slave((0, 0, 0, 0))]
         peer = self.start("master", VENDOR)
         peer.record.clear()
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 300
         lss.serve(peer, ours + others, lambda: time.monotonic() > deadline or all(slave.number != 0xFF for slave in ours))
         self.assertEqual(sorted(slave.number for slave in ours), list(range(1, 9)))
         self.assertEqual([slave.number for slave in others], [0xFF] * 3)
         self.assertFalse(any(slave.configuring for slave in others))
-        numbered = {tuple(peer.said.get(timeout=5)) for _ in ours}
+        numbered = {tuple(peer.said.get(timeout=120)) for _ in ours}
         self.assertEqual(numbered, {("numbered", str(slave.number), f"{uid:016x}") for slave, uid in zip(ours, uids)})
         # Switched off and on, one is found again.
         again = ours[3]
         again.take(0, bytes([0x82, again.number]), time.monotonic())
         self.assertEqual(again.number, 0xFF)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 300
         lss.serve(peer, ours + others, lambda: time.monotonic() > deadline or again.number != 0xFF)
         self.assertNotEqual(again.number, 0xFF)
-        self.assertEqual(peer.said.get(timeout=5), ["numbered", str(again.number), f"{uids[3]:016x}"])
+        self.assertEqual(peer.said.get(timeout=120), ["numbered", str(again.number), f"{uids[3]:016x}"])
         self.assertTrue(peer.said.empty())
         rows = self.check_dissection(peer)
         scans = [row for row in rows if "Fastscan" in row["_ws.col.Info"]]
@@ -200,13 +200,13 @@ class Lss(Case):
         """beside one that answers everything the others are numbered all the same, and it is told of"""
         ours = [lss.Slave((VENDOR, PRODUCT, number << 20, number)) for number in range(1, 4)]
         peer = self.start("master", VENDOR)
-        deadline = time.monotonic() + 90
+        deadline = time.monotonic() + 300
         lss.serve(peer, [AnswersAll((0, 0, 0, 0)), *ours],
                   lambda: time.monotonic() > deadline or all(slave.number != 0xFF for slave in ours))
         wanted = [["numbered", str(slave.number), f"{slave.identity[2] << 32 | slave.identity[3]:016x}"] for slave in ours]
         said = []
         while not all(line in said for line in wanted):
-            said.append(peer.said.get(timeout=10))
+            said.append(peer.said.get(timeout=120))
         self.assertEqual([line for line in said if line[0] == "trouble"], [["trouble", "4", "0" * 16]])
 
 

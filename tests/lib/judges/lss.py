@@ -13,7 +13,7 @@ import time
 MASTER_ID = 0x7E5  # from the master, to slaves
 SLAVE_ID = 0x7E4
 UNCONFIGURED = 0xFF
-TRIES = 3
+TRIES = 5  # of what failed, each with twice the patience of the last
 
 SWITCH_GLOBAL = 0x04
 CONFIGURE_NODE_ID = 0x11
@@ -156,35 +156,42 @@ class Master:
         self.link, self.patience = link, patience
         self.requests = 0
 
-    def ask(self, command, *more, wanted=None):
+    def ask(self, command, *more, wanted=None, patience=None):
         """Sends a request and waits for the answer of that command (or for `wanted`); returns its data, or None."""
+        patience = patience or self.patience
         self.link.send(MASTER_ID, bytes([command, *more]).ljust(8, b"\0"))
         self.requests += 1
         wanted = command if wanted is None else wanted
-        frame = self.link.wait(lambda can_id, data: can_id == SLAVE_ID and data[0] == wanted, self.patience)
+        frame = self.link.wait(lambda can_id, data: can_id == SLAVE_ID and data[0] == wanted, patience)
         if frame is None:
             return None
         # What others answered to the same must not be taken for the answer to the next.
-        while self.link.wait(lambda can_id, data: can_id == SLAVE_ID, self.patience / 10):
-            pass
+        self.let_pass(self.patience / 10)
         return frame[1]
 
-    def scan(self, value, bit_check, part, then):
-        return self.ask(FASTSCAN, *struct.pack("<I", value), bit_check, part, then, wanted=IDENTIFIED) is not None
+    def let_pass(self, patience):
+        """Takes what still comes, until it has been silent for so long."""
+        while self.link.wait(lambda can_id, data: can_id == SLAVE_ID, patience):
+            pass
+
+    def scan(self, value, bit_check, part, then, patience):
+        return self.ask(FASTSCAN, *struct.pack("<I", value), bit_check, part, then, wanted=IDENTIFIED, patience=patience) is not None
 
     def find(self):
         """The identity of one node without a number, which is in configuration state then; None if there is none. Silence that was
         none, but somebody late on a busy machine, shows when the whole number is asked: then that number is searched again."""
-        if not any(self.scan(0, 0x80, 0, 0) for _ in range(TRIES)):
+        waits = [self.patience * 2 ** n for n in range(TRIES)]
+        if not any(self.scan(0, 0x80, 0, 0, patience) for patience in waits):
             return None
         identity = []
         for part in range(4):
-            for _ in range(TRIES):
+            for patience in waits:
                 value = 0
                 for bit in reversed(range(32)):
-                    if not self.scan(value, bit, part, part):
+                    if not self.scan(value, bit, part, part, patience):
                         value |= 1 << bit
-                if self.scan(value, 0, part, (part + 1) % 4):
+                self.let_pass(patience)
+                if self.scan(value, 0, part, (part + 1) % 4, patience):
                     break
             else:
                 return None
@@ -193,7 +200,7 @@ class Master:
 
     def number(self, node):
         """Gives the node that was found its number and lets it start. False: it does not take it."""
-        answer = self.ask(CONFIGURE_NODE_ID, node)
+        answer = self.ask(CONFIGURE_NODE_ID, node, patience=60)  # silence means nothing here
         self.link.send(MASTER_ID, bytes([SWITCH_GLOBAL]).ljust(8, b"\0"))
         return answer is not None and answer[1] == 0
 
