@@ -5,7 +5,6 @@ import os
 import re
 import signal
 import subprocess
-import time
 import unittest
 
 import supervisor
@@ -39,14 +38,14 @@ class Demo(unittest.TestCase):
         return process
 
     def finish(self, process, head=""):
-        out = head + process.communicate(timeout=120)[0]
+        out = head + process.communicate(timeout=600)[0]
         match = LAST.search(out)
         self.assertIsNotNone(match, out)
         return out, [int(n) for n in match.groups()]
 
     def until(self, process, text):
         seen = ""
-        while text not in seen:
+        while not re.search(text, seen):
             line = process.stdout.readline()
             self.assertTrue(line, seen)
             seen += line
@@ -59,15 +58,15 @@ class Demo(unittest.TestCase):
                        check=True, stdout=subprocess.DEVNULL)
 
     def test_all_online_and_nothing_lost(self):
-        begin = time.monotonic()
-        process = self.start("--endpoints", "3", "--seconds", "8")
+        process = self.start("--endpoints", "3")
         head = self.until(process, "LINE ")
-        self.assertLess(time.monotonic() - begin, 10)
         folder = re.search(r"^Folder: (\S+)", head, re.M).group(1)
         self.assertIn("busctl --address=", head)
         self.assertIn("gangwayctl --bus=", head)
         offspring = children(process.pid)
         self.assertGreaterEqual(len(offspring), 3 + 5)
+        head += self.until(process, "3 of 3 online, [1-9]")
+        process.send_signal(signal.SIGINT)
         out, (endpoints, online, reports, delivered, lost) = self.finish(process, head)
         self.assertEqual((process.returncode, endpoints, online, lost), (0, 3, 3, 0), out)
         self.assertGreater(reports, 0)
@@ -83,12 +82,14 @@ class Demo(unittest.TestCase):
         self.assertEqual((process.returncode, online, lost), (0, 2, 0), out)
 
     def test_what_is_killed_comes_back(self):
-        process = self.start("--endpoints", "2", "--seconds", "25")
+        process = self.start("--endpoints", "2")
         head = self.until(process, "2 of 2 online")
         for program in ("gangwayd", "mosquitto", "gangway-serial"):
             victim = next(pid for pid, comm in children(process.pid).items() if comm == program)
             os.kill(victim, signal.SIGKILL)
             head += self.until(process, "2 of 2 online")
+        head += self.until(process, "2 of 2 online")  # the last line may be older than the last kill
+        process.send_signal(signal.SIGINT)
         out, (_endpoints, online, _reports, _delivered, lost) = self.finish(process, head)
         self.assertEqual((process.returncode, online, lost), (0, 2, 0), out)
 
@@ -114,11 +115,18 @@ class Demo(unittest.TestCase):
         self.assertRegex(out, r"\nttyCAN0 \(a CAN bus\): \d nodes found, link active")
 
     def test_it_fails_when_not_all_are_online(self):
-        process = self.start("--endpoints", "2", "--seconds", "8")
+        process = self.start("--endpoints", "2")
         head = self.until(process, "LINE ")
         self.simulate(head, "unplug", "1")
+        head += self.until(process, "1 of 2 online")
+        process.send_signal(signal.SIGINT)
         out, (_endpoints, online, _reports, _delivered, _lost) = self.finish(process, head)
         self.assertEqual((process.returncode, online), (1, 1), out)
+
+    def test_it_ends_when_its_time_is_over(self):
+        process = self.start("--endpoints", "1", "--seconds", "3")
+        out, (_endpoints, online, _reports, _delivered, lost) = self.finish(process)
+        self.assertEqual((process.returncode, lost), (0 if online == 1 else 1, 0), out)
 
 
 if __name__ == "__main__":
