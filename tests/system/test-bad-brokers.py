@@ -165,16 +165,15 @@ class BadBrokers(unittest.TestCase):
             self.assertGreater(len(self.brokers[name].connections), tries)
 
     def test_2_trying_again_is_bounded(self):
-        """Waits double from a second on: after the time of test 1 nobody has tried more than a handful of times; cheaply."""
+        """Waits double from half a second on, or a second; each is tried again, and cheaply."""
+        wait("second tries", lambda: all(len(self.brokers[name].connections) > 1 for name in FAULTS), 60)
         elapsed = time.monotonic() - self.started
         for name in FAULTS:
-            tries = self.brokers[name].connections
-            self.assertLessEqual(len(tries), 9, name)
-            self.assertGreaterEqual(len(tries), 2 if elapsed > 35 else 1, name)
-            waits = [later - earlier for earlier, later in zip(tries, tries[1:])]
-            if name not in ("silent", "half-flight", "no-connack", *MENDED, *self.hurried):
-                for n, pause in enumerate(waits):
-                    self.assertGreater(pause, 0.5 * 2 ** n - 0.05, f"{name}: {waits}")
+            # When a try was seen here may be later than it was made, but no earlier.
+            tries = [at - self.started for at in self.brokers[name].connections]
+            if name not in (*MENDED, *self.hurried):
+                for n, at in enumerate(tries):
+                    self.assertGreater(at, 0.5 * (2 ** n - 1), f"{name}: {tries}")
         if not self.lab.sanitized:
             self.assertLess(self.used() - self.cpu, elapsed * 0.5)
             self.assertLess(self.resident() - self.rss, RSS_MORE)
@@ -213,10 +212,10 @@ class BadBrokers(unittest.TestCase):
 
     def test_5_the_bystander_did_not_notice(self):
         self.lab.control("stop 0")
-        _r, _d, _lost = self.lab.drained(3)
+        wait("its last report", lambda: self.lab.sim_status(0)["pending"] == 0)
         mine = {key for key in self.lab.acknowledged() if key[0] == self.ids[0]}
         self.assertGreater(len(mine), 20)
-        self.assertEqual(mine - set(self.lab.subscriber.read().deliveries), set())
+        wait("its reports", lambda: mine <= set(self.lab.subscriber.read().deliveries))
         self.assertEqual(self.lab.broker.users().count(self.ids[0]), 1)
         self.assertEqual(self.lab.agent.starts, 1)
 
