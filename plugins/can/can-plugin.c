@@ -12,6 +12,7 @@
 
 #include "gw-busmsg-codec.h"
 #include "gw-can-bus.h"
+#include "gw-can-hush.h"
 #include "gw-can-link.h"
 #include "gw-program.h"
 
@@ -31,9 +32,50 @@ typedef struct
   GwCanLink *link;
   GwCanBus *bus;
   GwCanStatus link_status;
+  GwCanHush hush; /* of the link's state */
   GSource *timer;
   gint64 due, stats_due;
 } Plugin;
+
+/* ---- The link's state ---- */
+
+static const char *
+state_text (GwCanState state)
+{
+  static const char *const texts[] = { "unknown", "active", "warning", "passive", "off" };
+
+  return texts[state];
+}
+
+/* Into and out of "off" is worth a line; what hovers around the warning limit is not. */
+static void
+tell_link (Plugin *self, const GwCanStatus *old, gint64 now)
+{
+  const GwCanStatus *status = &self->link_status;
+  gboolean moved = status->up != old->up;
+  gboolean went_off = status->state == GW_CAN_STATE_OFF && old->state != GW_CAN_STATE_OFF;
+  gboolean came_back = status->state != GW_CAN_STATE_OFF && old->state == GW_CAN_STATE_OFF;
+
+  if ((!moved && !went_off && !came_back) || !gw_can_hush_note (&self->hush, now))
+    return;
+  if (moved)
+    gw_program_say (&self->program, "the link is %s", status->up ? "up" : "down");
+  if (went_off)
+    gw_program_say (&self->program,
+                    "bus off: the controller has left the bus after too many errors; look at wiring, termination and bit rate");
+  else if (came_back)
+    gw_program_say (&self->program, "on the bus again (%s)", state_text (status->state));
+}
+
+static void
+tell_untold (Plugin *self, gint64 now)
+{
+  unsigned untold = gw_can_hush_take_untold (&self->hush, now);
+
+  if (untold > 0)
+    gw_program_say (&self->program, "the link has come and gone: %u more changes; it is %s now, the controller's state is \"%s\"", untold,
+                    self->link_status.up ? "up" : "down", state_text (self->link_status.state));
+}
 
 /* ---- Statistics ---- */
 
@@ -106,7 +148,10 @@ turn (Plugin *self, gint64 now)
   gw_can_bus_tick (self->bus, now);
   link_due = gw_can_link_tick (self->link, now);
   if (now >= self->stats_due)
-    report (self, now);
+    {
+      report (self, now);
+      tell_untold (self, now);
+    }
   self->due = MIN (gw_can_bus_due (self->bus, now), MIN (link_due, self->stats_due));
 }
 
@@ -315,14 +360,6 @@ on_link_missed (gpointer owner, guint32 frames, gint64 now)
   gw_can_bus_missed (((Plugin *) owner)->bus, frames);
 }
 
-static const char *
-state_text (GwCanState state)
-{
-  static const char *const texts[] = { "unknown", "active", "warning", "passive", "off" };
-
-  return texts[state];
-}
-
 static void
 on_link_status (gpointer owner, const GwCanStatus *status, gint64 now)
 {
@@ -332,16 +369,9 @@ on_link_status (gpointer owner, const GwCanStatus *status, gint64 now)
   self->link_status = *status;
   if (status->bit_rate != old.bit_rate || status->data_rate != old.data_rate || status->fd != old.fd)
     gw_can_bus_set_link (self->bus, status->bit_rate, status->data_rate, status->fd);
-  if (status->up != old.up)
-    gw_program_say (&self->program, "the link is %s", status->up ? "up" : "down");
-  if (status->state == old.state)
-    return;
-  /* Into and out of "off" is worth a line; what hovers around the warning limit is not. */
-  if (status->state == GW_CAN_STATE_OFF)
-    gw_program_say (&self->program, "bus off: the controller has left the bus after too many errors; look at wiring, termination and bit rate");
-  else if (old.state == GW_CAN_STATE_OFF)
-    gw_program_say (&self->program, "on the bus again (%s)", state_text (status->state));
-  report_link (self);
+  tell_link (self, &old, now);
+  if (status->state != old.state)
+    report_link (self);
 }
 
 static void

@@ -4,6 +4,7 @@
  * that it plays on a pty: numbering, datagrams, restarts, what is told of the link, the sandbox, the end. */
 
 #include <gio/gio.h>
+#include <glib/gstdio.h>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -46,6 +47,7 @@ typedef struct
   guint ticker;
   guint8 flags;
   guint numberings; /* 11 nid */
+  int said;         /* what the plugin says, a file; -1: goes where this test's goes */
   Node nodes[NODES];
 } Lab;
 
@@ -218,7 +220,11 @@ plug (Lab *lab, guint i)
 static void
 child_setup (gpointer data)
 {
+  Lab *lab = data;
+
   prctl (PR_SET_PDEATHSIG, SIGKILL);
+  if (lab->said >= 0)
+    dup2 (lab->said, STDERR_FILENO);
 }
 
 static GPid
@@ -238,7 +244,7 @@ spawn (Lab *lab, const char *device, const char *rate, const char *option)
   g_autoptr (GError) error = NULL;
   GPid pid;
 
-  g_spawn_async (NULL, (char **) argv, NULL, G_SPAWN_DO_NOT_REAP_CHILD, child_setup, NULL, &pid, &error);
+  g_spawn_async (NULL, (char **) argv, NULL, G_SPAWN_DO_NOT_REAP_CHILD, child_setup, lab, &pid, &error);
   g_assert_no_error (error);
   return pid;
 }
@@ -283,6 +289,7 @@ setup (Lab *lab, gconstpointer data)
 {
   char name[64];
 
+  lab->said = -1;
   lab->dbus = gw_test_bus_new (GW_TEST_POLICY);
   lab->agent = gw_fake_agent_new (lab->dbus, GW_FAKE_AGENT_GOOD);
   gw_slcan_collector_init (&lab->collector, GW_SLCAN_FROM_HOST);
@@ -472,6 +479,39 @@ test_bus_off (Lab *lab, gconstpointer data)
   while (msg->link.state != GW_BUSMSG_LINK_ACTIVE);
 }
 
+/* An adapter that is off and on all the time may not fill the journal. */
+static void
+test_flapping (Lab *lab, gconstpointer data)
+{
+  static const char mad[] = "sb255255\rsa000000\r";
+  g_autofree char *path = NULL, *text = NULL;
+  guint lines = 0;
+
+  discover (lab);
+  kill (lab->pid, SIGTERM);
+  g_assert_cmpint (exit_status (lab->pid), ==, 0);
+  lab->said = g_file_open_tmp (NULL, &path, NULL);
+  lab->pid = spawn (lab, lab->device, "500000", NULL);
+  while (gw_fake_agent_get_calls (lab->agent) < 2)
+    g_main_context_iteration (NULL, TRUE);
+  discover (lab);
+  for (guint sent = 0; sent < 2000;)
+    if (write (lab->master, mad, sizeof mad - 1) > 0)
+      sent++;
+    else
+      g_main_context_iteration (NULL, FALSE);
+  pull_adapter (lab);
+  g_assert_cmpint (exit_status (lab->pid), ==, 0);
+  lab->pid = 0;
+  g_assert_true (g_file_get_contents (path, &text, NULL, NULL));
+  for (const char *at = text; (at = strchr (at, '\n')) != NULL; at++)
+    lines++;
+  g_assert_nonnull (strstr (text, "bus off"));
+  g_assert_cmpuint (lines, <, 20);
+  close (lab->said);
+  g_unlink (path);
+}
+
 static void
 test_unplugged (Lab *lab, gconstpointer data)
 {
@@ -534,6 +574,7 @@ main (int argc, char **argv)
   ADD ("/gangway-can/agent-restart", test_agent_restart, NULL);
   ADD ("/gangway-can/killed", test_killed, NULL);
   ADD ("/gangway-can/bus-off", test_bus_off, NULL);
+  ADD ("/gangway-can/flapping", test_flapping, NULL);
   ADD ("/gangway-can/unplugged", test_unplugged, NULL);
   ADD ("/gangway-can/terminated", test_terminated, NULL);
   ADD ("/gangway-can/no-sandbox", test_terminated, "--no-sandbox");
