@@ -19,7 +19,7 @@
 #include "gw-cms-codec.h"
 #include "gw-file.h"
 
-#define ANCHOR_FILES_MAX 64
+#define ANCHOR_FILES_MAX 256
 #define ANCHOR_FILE_MAX (1u << 20)
 #define HASH_LEN_MAX 64
 #define N_HASHES (GW_CMS_HASH_SHA512 + 1)
@@ -93,34 +93,30 @@ load_anchor_file (GwCms *self, const char *path, GError **error)
   return TRUE;
 }
 
+/* All or none: which of too many would be read is chance, and so would be who is trusted. */
 static gboolean
 load_anchors (GwCms *self, const char *trust_dir, GError **error)
 {
   g_autoptr (GError) local = NULL;
-  g_autoptr (GDir) dir = g_dir_open (trust_dir, 0, &local);
-  const char *name;
-  guint n = 0;
+  g_autoptr (GPtrArray) paths = gw_file_list (trust_dir, ".pem", ANCHOR_FILES_MAX, &local);
 
   gnutls_x509_trust_list_init (&self->anchors, 0);
-  if (!dir && !g_error_matches (local, G_FILE_ERROR, G_FILE_ERROR_NOENT))
+  if (!paths)
     {
       g_set_error (error, GW_ERROR, GW_ERROR_STORAGE, "cannot read the trust anchors: %s", local->message);
       return FALSE;
     }
-  while (dir && (name = g_dir_read_name (dir)) && n < ANCHOR_FILES_MAX)
+  if (paths->len == 0)
+    REFUSE (error, "nobody is trusted to sign yet; put the vendor's root certificate into %s as NAME.pem", trust_dir);
+  else if (paths->len > ANCHOR_FILES_MAX)
+    REFUSE (error, "%s holds more than %d files NAME.pem; put several certificates into one file", trust_dir, ANCHOR_FILES_MAX);
+  else
     {
-      g_autofree char *path = g_build_filename (trust_dir, name, NULL);
-
-      if (!g_str_has_suffix (name, ".pem"))
-        continue;
-      if (!load_anchor_file (self, path, error))
-        return FALSE;
-      n++;
+      for (guint i = 0; i < paths->len; i++)
+        if (!load_anchor_file (self, paths->pdata[i], error))
+          return FALSE;
+      return TRUE;
     }
-  if (n > 0)
-    return TRUE;
-  REFUSE (error, "nobody is trusted to sign yet; put the vendor's root certificate into %s as NAME.pem",
-          trust_dir);
   return FALSE;
 }
 
@@ -212,7 +208,7 @@ check_chain (GwCms *self, guint leaf, const char *name, GError **error)
     status |= GNUTLS_CERT_INVALID;
   if (status & GNUTLS_CERT_SIGNER_NOT_FOUND)
     REFUSE (error, "the certificate of %s leads to no trusted root; if you trust this vendor, put its certificate into "
-            "trust.d/manifest and run `gangwayctl reload`", name);
+            "trust.d/manifest and import again", name);
   else if (status & GNUTLS_CERT_EXPIRED)
     REFUSE (error, "the certificate of %s, or one above it, has expired; ask the vendor for a new signature", name);
   else if (status & GNUTLS_CERT_NOT_ACTIVATED)

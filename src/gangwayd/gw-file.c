@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -66,4 +67,30 @@ gw_file_read (const char *path, gsize max, char **text, gsize *length, GError **
   good = read_all (fd, path, max, text, length, error);
   close (fd);
   return good;
+}
+
+static gint
+compare_paths (gconstpointer a, gconstpointer b)
+{
+  return strcmp (*(char *const *) a, *(char *const *) b);
+}
+
+GPtrArray *
+gw_file_list (const char *dir, const char *suffix, guint max, GError **error)
+{
+  g_autoptr (GPtrArray) paths = g_ptr_array_new_with_free_func (g_free);
+  g_autoptr (GError) local = NULL;
+  g_autoptr (GDir) listing = g_dir_open (dir, 0, &local);
+  const char *name;
+
+  if (listing == NULL && !g_error_matches (local, G_FILE_ERROR, G_FILE_ERROR_NOENT))
+    {
+      g_propagate_error (error, g_steal_pointer (&local));
+      return NULL;
+    }
+  while (listing != NULL && paths->len <= max && (name = g_dir_read_name (listing)) != NULL)
+    if (*name != '.' && g_str_has_suffix (name, suffix))
+      g_ptr_array_add (paths, g_build_filename (dir, name, NULL));
+  g_ptr_array_sort (paths, compare_paths);
+  return g_steal_pointer (&paths);
 }

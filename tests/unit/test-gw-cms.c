@@ -142,6 +142,24 @@ test_broken_anchor (void)
   g_assert_nonnull (strstr (refusal, "junk.pem holds no certificate"));
 }
 
+/* Of more files than are read none counts, and it is said: a limit that is passed in silence trusts by chance. */
+static void
+test_many_anchors (void)
+{
+  g_autofree char *most = NULL, *more = NULL, *hidden = NULL;
+
+  test_pki_shell (&pki, "mkdir -p many && for i in $(seq 255); do cp trust-other/other.pem many/a$i.pem; done; cp trust/root.pem many/z.pem");
+  sign ("good", "");
+  most = verify (CONTENT, sizeof CONTENT, "c.p7s", "many", NULL);
+  g_assert_cmpstr (most, ==, NULL);
+  test_pki_shell (&pki, "echo junk > many/.hidden.pem");
+  hidden = verify (CONTENT, sizeof CONTENT, "c.p7s", "many", NULL);
+  g_assert_cmpstr (hidden, ==, NULL);
+  test_pki_shell (&pki, "cp trust-other/other.pem many/b.pem");
+  more = verify (CONTENT, sizeof CONTENT, "c.p7s", "many", NULL);
+  g_assert_nonnull (strstr (more, "more than 256"));
+}
+
 static void
 test_other_content (void)
 {
@@ -274,6 +292,7 @@ main (int argc, char **argv)
   g_test_add_func ("/gw-cms/refused", test_refused);
   g_test_add_func ("/gw-cms/pinned", test_pinned);
   g_test_add_func ("/gw-cms/broken-anchor", test_broken_anchor);
+  g_test_add_func ("/gw-cms/many-anchors", test_many_anchors);
   g_test_add_func ("/gw-cms/other-content", test_other_content);
   g_test_add_func ("/gw-cms/forged-digest", test_forged_digest);
   g_test_add_func ("/gw-cms/added-signer", test_added_signer);
