@@ -2,7 +2,7 @@
 /*
  * Detached CMS signatures.
  *
- * The certificates are judged by GnuTLS (chain, validity, purpose), the structure is taken apart by
+ * The certificates are judged by GnuTLS (chain, validity, purpose) and the lists beside the anchors, the structure is taken apart by
  * gw-cms-codec, and the two steps that GnuTLS only does with the whole content in memory are done here:
  * comparing the content's hash with the signed attribute messageDigest, and verifying the signature over the
  * attributes (RFC 5652, section 5.4).
@@ -17,6 +17,7 @@
 #include <gnutls/x509.h>
 
 #include "gw-cms-codec.h"
+#include "gw-crls.h"
 #include "gw-file.h"
 
 #define ANCHOR_FILES_MAX 256
@@ -33,6 +34,7 @@ struct _GwCms
   GwCmsSigned parsed; /* points into der */
   gnutls_x509_crt_t certs[GW_CMS_CERTS_MAX];
   gnutls_x509_trust_list_t anchors;
+  GwCrls *crls;
   gboolean trusted[GW_CMS_SIGNERS_MAX]; /* the signer's certificate is good */
   guint cert_of[GW_CMS_SIGNERS_MAX];
   gnutls_hash_hd_t hash[N_HASHES]; /* those that signers use, and always SHA-256 */
@@ -51,6 +53,7 @@ gw_cms_free (GwCms *self)
       gnutls_hash_deinit (self->hash[i], NULL);
   if (self->anchors)
     gnutls_x509_trust_list_deinit (self->anchors, 1);
+  g_clear_pointer (&self->crls, gw_crls_free);
   g_free (self->der);
   g_free (self);
 }
@@ -118,6 +121,17 @@ load_anchors (GwCms *self, const char *trust_dir, GError **error)
       return TRUE;
     }
   return FALSE;
+}
+
+static gboolean
+load_crls (GwCms *self, const char *trust_dir, GError **error)
+{
+  g_autofree char *wrong = NULL;
+
+  self->crls = gw_crls_load (trust_dir, &wrong);
+  if (!self->crls)
+    REFUSE (error, "%s", wrong);
+  return self->crls != NULL;
 }
 
 /* ---- certificates ---- */
@@ -223,6 +237,75 @@ check_chain (GwCms *self, guint leaf, const char *name, GError **error)
 }
 
 static gboolean
+is_signed_by (gnutls_x509_crt_t cert, gnutls_x509_crt_t issuer)
+{
+  unsigned int status = 0;
+
+  return gnutls_x509_crt_check_issuer (cert, issuer) == 1
+         && gnutls_x509_crt_verify (cert, &issuer, 1, GNUTLS_VERIFY_DISABLE_TIME_CHECKS, &status) >= 0 && status == 0;
+}
+
+/* The anchor that has signed it, a copy; NULL: none. */
+static gnutls_x509_crt_t
+find_anchor (GwCms *self, gnutls_x509_crt_t cert)
+{
+  gnutls_x509_trust_list_iter_t iter = NULL;
+  gnutls_x509_crt_t anchor = NULL;
+
+  while (gnutls_x509_trust_list_iter_get_ca (self->anchors, &iter, &anchor) >= 0)
+    {
+      if (is_signed_by (cert, anchor))
+        break;
+      g_clear_pointer (&anchor, gnutls_x509_crt_deinit);
+    }
+  if (iter)
+    gnutls_x509_trust_list_iter_deinit (iter);
+  return anchor;
+}
+
+static gboolean
+check_lists (GwCms *self, gnutls_x509_crt_t cert, gnutls_x509_crt_t issuer, GError **error)
+{
+  g_autofree char *wrong = gw_crls_check (self->crls, cert, issuer), *name = NULL;
+
+  if (!wrong)
+    return TRUE;
+  name = get_name (cert);
+  REFUSE (error, "the certificate of %s %s", name, wrong);
+  return FALSE;
+}
+
+/* From the signer's certificate up to the anchor; the chain itself has been found good. A certificate that is an anchor
+ * itself needs no issuer. */
+static gboolean
+check_revocation (GwCms *self, guint leaf, GError **error)
+{
+  guint at = leaf;
+
+  for (gsize steps = 0; !gw_crls_is_empty (self->crls) && steps < self->parsed.n_certs; steps++)
+    {
+      gnutls_x509_crt_t cert = self->certs[at], anchor = find_anchor (self, cert);
+      guint next = 0;
+
+      if (anchor)
+        {
+          gboolean good = check_lists (self, cert, anchor, error);
+
+          gnutls_x509_crt_deinit (anchor);
+          return good;
+        }
+      while (next < self->parsed.n_certs && (next == at || !is_signed_by (cert, self->certs[next])))
+        next++;
+      if (next == self->parsed.n_certs)
+        return TRUE;
+      if (!check_lists (self, cert, self->certs[next], error))
+        return FALSE;
+      at = next;
+    }
+  return TRUE;
+}
+
+static gboolean
 check_signer (GwCms *self, guint i, GError **error)
 {
   const GwCmsSigner *signer = &self->parsed.signers[i];
@@ -244,7 +327,7 @@ check_signer (GwCms *self, guint i, GError **error)
           name = get_name (self->certs[leaf]);
           self->cert_of[i] = leaf;
           if (is_for_code_signing (self->certs[leaf]))
-            return check_chain (self, leaf, name, error);
+            return check_chain (self, leaf, name, error) && check_revocation (self, leaf, error);
           REFUSE (error, "the certificate of %s is not marked for code signing (extended key usage)", name);
         }
       else
@@ -272,7 +355,8 @@ gw_cms_new (const guint8 *der, gsize length, const char *trust_dir, GError **err
       REFUSE (error, "%s", wrong);
       return NULL;
     }
-  if (!import_certs (self, error) || !load_anchors (self, trust_dir, error))
+  if (!import_certs (self, error) || !load_anchors (self, trust_dir, error)
+      || !load_crls (self, trust_dir, error))
     return NULL;
   gnutls_hash_init (&self->hash[GW_CMS_HASH_SHA256], GNUTLS_DIG_SHA256);
   for (guint i = 0; i < self->parsed.n_signers; i++)

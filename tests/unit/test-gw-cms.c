@@ -160,6 +160,88 @@ test_many_anchors (void)
   g_assert_nonnull (strstr (more, "more than 256"));
 }
 
+/* What "good" or, by an intermediate, "sub" is told under the anchors and lists of a folder. */
+static void
+assert_told (const char *signer, const char *more, const char *trust, const char *why)
+{
+  g_autofree char *refusal = NULL;
+
+  sign (signer, more);
+  refusal = verify (CONTENT, sizeof CONTENT, "c.p7s", trust, NULL);
+  if (!why)
+    g_assert_cmpstr (refusal, ==, NULL);
+  else if (!refusal || !strstr (refusal, why))
+    g_error ("%s: '%s' is not told, but: %s", trust, why, refusal ? refusal : "nothing");
+}
+
+#define SUB "-certfile sub-ca.pem"
+
+static void
+test_revoked (void)
+{
+  static const char root[] = "trust/root.pem", sub_ca[] = "sub-ca.pem";
+
+  test_pki_revoke (&pki, root, "root.key", "", "r-none/root.crl", "");
+  test_pki_revoke (&pki, root, "root.key", "good", "r-good/root.crl", "");
+  test_pki_revoke (&pki, root, "root.key", "sub-ca", "r-sub-ca/root.crl", "");
+  test_pki_revoke (&pki, sub_ca, "sub-ca.key", "sub", "r-sub/sub-ca.crl", "");
+  test_pki_shell (&pki, "for d in r-*; do cp trust/root.pem $d/; done");
+  assert_told ("good", "", "r-none", NULL);
+  assert_told ("sub", SUB, "r-none", NULL);
+  assert_told ("good", "", "r-good", "is revoked");
+  assert_told ("rsa", "", "r-good", NULL);
+  assert_told ("sub", SUB, "r-sub-ca", "CN=sub-ca,O=Silicon is revoked");
+  assert_told ("good", "", "r-sub-ca", NULL);
+  assert_told ("sub", SUB, "r-sub", "CN=sub,O=Silicon is revoked");
+  assert_told ("good", "", "r-sub", NULL);
+  /* A revoked one beside one that is not: the other's word counts. */
+  assert_told ("good", "-signer rsa.pem -inkey rsa.key", "r-good", NULL);
+  /* In DER, and several in one file. */
+  test_pki_shell (&pki, "mkdir r-der r-two; openssl crl -in r-good/root.crl -outform DER -out r-der/root.crl; cp trust/root.pem r-der;"
+                        " cat r-sub/sub-ca.crl r-good/root.crl > r-two/all.crl; cp trust/root.pem r-two");
+  assert_told ("good", "", "r-der", "is revoked");
+  assert_told ("good", "", "r-two", "is revoked");
+  assert_told ("sub", SUB, "r-two", "is revoked");
+  /* The signer is an anchor itself: its issuer's list counts where the issuer is known. */
+  test_pki_shell (&pki, "cp -r r-good r-pinned; cp good.pem r-pinned/; mkdir r-alone; cp good.pem r-good/root.crl r-alone/");
+  assert_told ("good", "", "r-pinned", "is revoked");
+  assert_told ("good", "", "r-alone", NULL);
+}
+
+/* A list in an issuer's name that says nothing certain: better no manifest than one of whom we cannot tell. */
+static void
+test_bad_lists (void)
+{
+  static const char root[] = "trust/root.pem";
+
+  test_pki_revoke (&pki, root, "root.key", "", "l-old/root.crl", "-crl_lastupdate 20200101000000Z -crl_nextupdate 20200201000000Z");
+  test_pki_revoke (&pki, root, "root.key", "good", "l-old-revoked/root.crl",
+                   "-crl_lastupdate 20200101000000Z -crl_nextupdate 20200201000000Z");
+  test_pki_revoke (&pki, root, "root.key", "", "l-early/root.crl", "-crl_lastupdate 20400101000000Z -crl_nextupdate 20410101000000Z");
+  test_pki_revoke (&pki, root, "root.key", "", "l-partial/root.crl", "-crlexts partial");
+  test_pki_revoke (&pki, "good.pem", "good.key", "", "l-no-ca/good.crl", "");
+  test_pki_revoke (&pki, root, "root.key", "", "l-cut/root.crl", "");
+  /* Another root of the same name. */
+  test_pki_shell (&pki, "mkdir twin; openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 10 -subj /CN=root"
+                        " -keyout twin.key -out twin/root.pem -addext basicConstraints=critical,CA:TRUE"
+                        " -addext keyUsage=critical,keyCertSign,cRLSign");
+  test_pki_revoke (&pki, "twin/root.pem", "twin.key", "good", "l-twin/root.crl", "");
+  test_pki_shell (&pki, "for d in l-*; do cp trust/root.pem $d/; done; head -c 200 l-cut/root.crl > x; mv x l-cut/root.crl;"
+                        " cp -r l-old l-renewed; mkdir l-junk; cp trust/root.pem l-junk; echo junk > l-junk/junk.crl");
+  test_pki_revoke (&pki, root, "root.key", "", "l-renewed/root-2.crl", "");
+  assert_told ("good", "", "l-old", "has run out");
+  assert_told ("good", "", "l-old-revoked", "is revoked");
+  assert_told ("good", "", "l-early", "not valid yet");
+  assert_told ("good", "", "l-partial", "partial, indirect or delta");
+  assert_told ("good", "", "l-no-ca", NULL);
+  assert_told ("good", "", "l-cut", "holds no revocation list");
+  assert_told ("good", "", "l-junk", "holds no revocation list");
+  assert_told ("good", "", "l-twin", "not signed by its issuer");
+  assert_told ("good", "", "l-renewed", NULL);
+  assert_told ("sub", SUB, "l-old", "has run out");
+  assert_told ("stranger", "", "l-old", "leads to no trusted root");
+}
+
 static void
 test_other_content (void)
 {
@@ -293,6 +375,8 @@ main (int argc, char **argv)
   g_test_add_func ("/gw-cms/pinned", test_pinned);
   g_test_add_func ("/gw-cms/broken-anchor", test_broken_anchor);
   g_test_add_func ("/gw-cms/many-anchors", test_many_anchors);
+  g_test_add_func ("/gw-cms/revoked", test_revoked);
+  g_test_add_func ("/gw-cms/bad-lists", test_bad_lists);
   g_test_add_func ("/gw-cms/other-content", test_other_content);
   g_test_add_func ("/gw-cms/forged-digest", test_forged_digest);
   g_test_add_func ("/gw-cms/added-signer", test_added_signer);

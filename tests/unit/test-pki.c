@@ -10,7 +10,7 @@ static const char make_all[]
       "mkdir trust trust-other empty\n"
       "EC='-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes'\n"
       "root () { openssl req -x509 $EC -days 10 -subj \"/CN=$2\" -keyout $2.key -out $1/$2.pem"
-      " -addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign; }\n"
+      " -addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign,cRLSign; }\n"
       /* leaf NAME CA-CERT CA-KEY DAYS KEY-OPTIONS EXTENSION... */
       "leaf () { name=$1 ca=$2 key=$3 days=$4 kind=$5; shift 5; openssl req $kind -subj "
       "\"/O=Silicon/CN=$name\""
@@ -27,7 +27,7 @@ static const char make_all[]
       "leaf rsa trust/root.pem root.key 5 '-newkey rsa:2048 -nodes' $DS $CS\n"
       "leaf weak trust/root.pem root.key 5 '-newkey rsa:1024 -nodes' $DS $CS\n"
       "leaf sub-ca trust/root.pem root.key 5 \"$EC\" basicConstraints=critical,CA:TRUE "
-      "keyUsage=critical,keyCertSign\n"
+      "keyUsage=critical,keyCertSign,cRLSign\n"
       "leaf sub sub-ca.pem sub-ca.key 5 \"$EC\" $DS $CS\n"
       /* a leaf that plays CA: its certificate does not allow it */
       "leaf forged good.pem good.key 5 \"$EC\" $DS $CS\n";
@@ -82,6 +82,18 @@ test_pki_shell (TestPki *self, const char *format, ...)
   line = g_strdup_vprintf (format, args);
   va_end (args);
   run (self, line);
+}
+
+void
+test_pki_revoke (TestPki *self, const char *ca, const char *ca_key, const char *name, const char *out, const char *more)
+{
+  test_pki_shell (self,
+                  ": > revoked; [ -z '%s' ] || printf 'R\\t400101000000Z\\t200101000000Z\\t%%s\\tunknown\\t/CN=x\\n' "
+                  "$(openssl x509 -noout -serial -in %s.pem | cut -d= -f2) > revoked;"
+                  " printf '[ca]\\ndefault_ca=a\\n[a]\\ndatabase=revoked\\ndefault_md=sha256\\ndefault_crl_days=2\\n"
+                  "[partial]\\nissuingDistributionPoint=critical,@idp\\n[idp]\\nonlyuser=TRUE\\n' > ca.cnf;"
+                  " mkdir -p $(dirname %s); openssl ca -config ca.cnf -gencrl -cert %s -keyfile %s -out %s %s",
+                  name, *name ? name : "good", out, ca, ca_key, out, more);
 }
 
 void

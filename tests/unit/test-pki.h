@@ -24,6 +24,9 @@ char *test_pki_path (TestPki *self, const char *name);
 /* Run a shell line in the folder; aborts the test if it fails. */
 void test_pki_shell (TestPki *self, const char *format, ...) G_GNUC_PRINTF (2, 3);
 
+/* A revocation list OUT (PEM) of @ca, which revokes @name's certificate ("": none); more: further options of openssl ca. */
+void test_pki_revoke (TestPki *self, const char *ca, const char *ca_key, const char *name, const char *out, const char *more);
+
 /* NAME with this content. */
 void test_pki_write (TestPki *self, const char *name, const char *content, gssize length);
 
