@@ -107,6 +107,32 @@ class Polkit(unittest.TestCase):
         self.assertNotIn("@", text)
 
 
+class Run(unittest.TestCase):
+    """What `./run --help` names is what there is."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.text = subprocess.run([os.path.join(SOURCE, "run"), "--help"], capture_output=True, text=True, check=True).stdout
+
+    def test_verbs(self):
+        self.assertEqual(set(re.findall(r"\./run (\w+)", self.text)),
+                         set(re.findall(r"(?m)^  (\w+)\) ", read(SOURCE, "run").rpartition("case ")[2])))
+
+    def test_wires_of_the_demo(self):
+        kinds = re.search(r"(?m)^KINDS = \{(.*)\}$", read(SOURCE, "tests", "lib", "lab.py"))[1]
+        self.assertEqual(re.search(r"--bus ([\w|]+)", self.text)[1].split("|"), re.findall(r'"(\w+)": \(', kinds))
+
+    def test_suites(self):
+        found = {suite for path in glob.glob(os.path.join(SOURCE, "tests", "*", "meson.build"))
+                 for suite in re.findall(r"suite: '(\w+)'", read(path))}
+        self.assertEqual(set(re.search(r"one suite: ([\w\s;]+), which", self.text)[1].replace(";", "").split()), found)
+
+    def test_guests(self):
+        found = {re.match(r"(?:test|uml)-(\w+)\.py", name)[1] for name in os.listdir(os.path.join(SOURCE, "tests", "vm"))
+                 if re.match(r"(?:test|uml)-\w+\.py", name)}
+        self.assertEqual(set(re.search(r"\(([a-z ]+); none: all", self.text)[1].split()), found)
+
+
 class Udev(unittest.TestCase):
     def test_no_port_is_taken_by_itself(self):
         lines = [line for line in read(SOURCE, "data", "70-gangway.rules").splitlines()
