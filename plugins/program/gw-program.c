@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define EXIT_USAGE 2    /* what no restart will mend: the units have RestartPreventExitStatus= for it */
 #define NAME_MAX_LEN 32 /* of a bus, see AttachBus */
 
 #ifdef __SANITIZE_ADDRESS__
@@ -135,18 +136,36 @@ on_signal (gpointer data)
   return G_SOURCE_CONTINUE;
 }
 
-/* The device's own name, in the characters of a bus's name. */
+static gboolean
+fits_name (char c)
+{
+  return g_ascii_isalnum (c) || c == '-' || c == '_';
+}
+
+/* The device's own name, in the characters of a bus's name. Of a long one the end, which is where names in /dev/serial differ. */
 static char *
 name_of_device (const char *device)
 {
-  char *name = g_path_get_basename (device);
+  g_autofree char *name = g_path_get_basename (device);
+  gsize len = strlen (name);
 
   for (char *c = name; *c != '\0'; c++)
-    if (!g_ascii_isalnum (*c) && *c != '-')
+    if (!fits_name (*c))
       *c = '_';
-  if (strlen (name) > NAME_MAX_LEN)
-    name[NAME_MAX_LEN] = '\0';
-  return name;
+  return g_strdup (len > NAME_MAX_LEN ? name + len - NAME_MAX_LEN : name);
+}
+
+static gboolean
+check_name (const char *name, GError **error)
+{
+  gsize len = strlen (name), i = 0;
+
+  while (i < len && fits_name (name[i]))
+    i++;
+  if (len >= 1 && len <= NAME_MAX_LEN && i == len)
+    return TRUE;
+  g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "--name has 1 to %d letters, digits, '-' and '_'", NAME_MAX_LEN);
+  return FALSE;
 }
 
 static gboolean
@@ -181,7 +200,7 @@ parse_options (GwProgram *self, const GOptionEntry *own, int *argc, char ***argv
     return FALSE;
   if (self->name == NULL)
     self->name = name_of_device (self->device);
-  return TRUE;
+  return check_name (self->name, error);
 }
 
 static gboolean
@@ -216,12 +235,14 @@ gw_program_run (GwProgram *self, const GwProgramFuncs *funcs, const GOptionEntry
 
   self->funcs = funcs;
   self->status = EXIT_FAILURE;
-  if (parse_options (self, entries, &argc, &argv, &error) && self->version)
+  if (!parse_options (self, entries, &argc, &argv, &error))
+    self->status = EXIT_USAGE;
+  else if (self->version)
     {
       printf ("%s %s\n", funcs->program, GANGWAY_VERSION);
       self->status = EXIT_SUCCESS;
     }
-  else if (error == NULL)
+  else
     {
       self->loop = g_main_loop_new (NULL, FALSE);
       if (start (self, &error))

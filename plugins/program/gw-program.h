@@ -46,7 +46,7 @@ struct _GwProgram
 };
 
 /* All of main (): @entries are the plugin's own options. Returns the process's exit code: 0 when the device has gone or
- * somebody asked it to end, 1 when it cannot work. */
+ * somebody asked it to end, 1 when it cannot work, 2 when the command line is wrong. */
 int gw_program_run (
     GwProgram *self, const GwProgramFuncs *funcs, const GOptionEntry *entries, int argc, char **argv);
 

@@ -556,7 +556,7 @@ test_refused (Lab *lab, gconstpointer data)
   g_assert_cmpint (exit_status (spawn (lab, "slcan:/dev/nonexistent", "500000", NULL)), ==, 1);
   g_assert_cmpint (exit_status (spawn (lab, "slcan:", "500000", NULL)), ==, 1);
   g_assert_cmpint (exit_status (spawn (lab, lab->device, "83333", NULL)), ==, 1);
-  g_assert_cmpint (exit_status (spawn (lab, lab->device, "-1", NULL)), ==, 1);
+  g_assert_cmpint (exit_status (spawn (lab, lab->device, "-1", NULL)), ==, 2);
   g_assert_cmpint (exit_status (spawn (lab, "nonexistent", "500000", NULL)), ==, 1);
   g_assert_cmpint (exit_status (spawn (lab, "a-name-too-long-for-an-interface", "500000", NULL)), ==, 1);
   g_assert_cmpint (exit_status (spawn (lab, "", "500000", NULL)), ==, 1);

@@ -408,6 +408,36 @@ test_refused (Lab *lab, gconstpointer data)
   g_assert_cmpint (exit_status (spawn (lab, "/dev/nonexistent", "115200", NULL)), ==, 1);
   g_assert_cmpint (exit_status (spawn (lab, lab->device, "0", NULL)), ==, 1);
   g_assert_cmpint (exit_status (spawn (lab, lab->device, "-9600", NULL)), ==, 1);
+  /* What is wrong with the words themselves is told apart: no restart mends it. */
+  g_assert_cmpint (exit_status (spawn (lab, lab->device, "fast", NULL)), ==, 2);
+  g_assert_cmpint (exit_status (spawn (lab, lab->device, "115200", "--sped")), ==, 2);
+  g_assert_cmpint (exit_status (spawn (lab, lab->device, "115200", "--name=ttyUSB0.1")), ==, 2);
+  g_assert_cmpint (exit_status (spawn (lab, lab->device, "115200", "--name=")), ==, 2);
+}
+
+/* A name in /dev/serial/by-id is longer than a bus's, and adapters of one kind differ near its end. */
+static void
+test_name_of_the_device (Lab *lab, gconstpointer data)
+{
+  g_autofree char *folder = g_dir_make_tmp ("gangway-XXXXXX", NULL);
+  g_autofree char *link = g_build_filename (folder, "usb-Maker_RS232.Adapter_Plus_AB0C-if00-port0", NULL);
+  g_autofree char *option = g_strdup_printf ("--device=%s", link);
+  const char *argv[] = { GW_TEST_SERIAL, option, "--bus", gw_test_bus_get_address (lab->dbus), NULL };
+  const char *name = NULL;
+  guint calls;
+
+  discover (lab, 5);
+  kill (lab->pid, SIGTERM);
+  g_assert_cmpint (exit_status (lab->pid), ==, 0);
+  g_assert_cmpint (symlink (lab->device, link), ==, 0);
+  calls = gw_fake_agent_get_calls (lab->agent);
+  g_assert_true (g_spawn_async (NULL, (char **) argv, NULL, G_SPAWN_DO_NOT_REAP_CHILD, child_setup, NULL, &lab->pid, NULL));
+  while (gw_fake_agent_get_calls (lab->agent) == calls)
+    g_main_context_iteration (NULL, TRUE);
+  g_assert_true (g_variant_lookup (gw_fake_agent_get_options (lab->agent), "name", "&s", &name));
+  g_assert_cmpstr (name, ==, "RS232_Adapter_Plus_AB0C-if00-port0" + 2);
+  unlink (link);
+  rmdir (folder);
 }
 
 static void
@@ -547,6 +577,7 @@ main (int argc, char **argv)
   ADD ("/gangway-serial/bus-lost", test_bus_lost);
   ADD ("/gangway-serial/killed", test_killed);
   ADD ("/gangway-serial/refused", test_refused);
+  ADD ("/gangway-serial/name-of-the-device", test_name_of_the_device);
   ADD ("/gangway-serial/replaced", test_replaced);
   ADD ("/gangway-serial/noise", test_noise);
   ADD ("/gangway-serial/full-wire", test_full_wire);
