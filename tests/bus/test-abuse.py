@@ -4,6 +4,7 @@
 import glob
 import os
 import re
+import resource
 import select
 import socket
 import subprocess
@@ -14,7 +15,7 @@ from xml.etree import ElementTree
 from gi.repository import Gio, GLib
 
 import tap
-from bus import NAME, ROOT, error_name
+from bus import NAME, ROOT, Client, error_name
 from lab import SOURCE, Lab
 from supervisor import wait
 
@@ -222,6 +223,25 @@ class Abuse(unittest.TestCase):
             self.refused_as("Invalid", ROOT, "Inventory", "AddBatch", "(ssha{sv})", "kinds", "lab", 16, {},
                             fds=[f.fileno()] * 16)
         wait("all descriptors to be closed", lambda: self.fds() <= before)
+
+    def test_descriptors_without_end(self):
+        """Sixteen with each of thousands of calls that take none and want no answer: at its limit GLib would abort the agent."""
+        pid, before = self.lab.agent.pid, self.fds()
+        limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (before + 512, limits[1]))
+        caller = Client(self.lab.address)
+        with open(os.devnull, "rb") as f:
+            for _ in range(3000):
+                message = Gio.DBusMessage.new_method_call(NAME, ROOT, f"{NAME}.Manager", "Explain")
+                message.set_body(GLib.Variant("(s)", (self.ids[0],)))
+                message.set_unix_fd_list(Gio.UnixFDList.new_from_array([os.dup(f.fileno()) for _ in range(16)]))
+                message.set_flags(Gio.DBusMessageFlags.NO_REPLY_EXPECTED)
+                caller.connection.send_message(message, Gio.DBusSendMessageFlags.NONE)
+                caller.connection.flush_sync(None)
+        caller.call(ROOT, "Manager", "Explain", "(s)", self.ids[0])
+        caller.connection.close_sync(None)
+        wait("all descriptors to be closed", lambda: self.fds() <= before)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
 
     def test_a_closed_reader_of_the_report(self):
         reader, writer = os.pipe()
