@@ -275,6 +275,7 @@ on_uplink_published (GwUplink *uplink, guint64 cookie, const GError *error, gpoi
       return;
     }
   gw_spool_ack (self->services->spool, self->kid, cookie);
+  self->events->delivered (self->data);
   if (self->trouble != NULL && !gw_timer_is_armed (&self->again_timer))
     set_trouble (self, NULL);
 }

@@ -38,6 +38,8 @@ typedef struct
   void (*sign) (guint32 serial, const guint8 *transcript_hash, gsize len, gpointer data);
   /* A message on the command topic; untrusted. */
   void (*command) (const GwUplinkMessage *message, gpointer data);
+  /* The broker has acknowledged a report. */
+  void (*delivered) (gpointer data);
 } GwCourierEvents;
 
 GwCourier *gw_courier_new (const GwServices *services,

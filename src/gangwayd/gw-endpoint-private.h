@@ -27,6 +27,7 @@ struct _GwEndpoint
   char *remedy;
 
   GwSession *session;
+  gint64 minute; /* of the real time, in which it was last heard */
   gboolean surveying;
   gboolean surveyed;
   gboolean told_ready;
@@ -59,6 +60,7 @@ struct _GwEndpoint
 /* Replaces a string by a copy; @value may be the old one, or part of it. */
 void gw_endpoint_replace_string (char **where, const char *value);
 void gw_endpoint_changed (GwEndpoint *self);
+void gw_endpoint_counted (GwEndpoint *self);
 /* Why it is where it is, and what to do: both for people, "" for nothing. */
 void gw_endpoint_set_reason (GwEndpoint *self, const char *reason, const char *remedy);
 /* Has the record written, if this endpoint is one that is stored. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * See gw-endpoint-service.h. Changes are gathered and shown in one idle turn, counters at most once a second, so that a storm of events
- * costs one PropertiesChanged an object.
+ * See gw-endpoint-service.h. Changes are gathered and shown in one idle turn, so that a storm of events costs one PropertiesChanged an
+ * object. Counters are the skeleton's, which asks for them.
  */
 
 #include "config.h"
@@ -13,13 +13,13 @@
 
 #include "gw-command.h"
 #include "gw-dbus.h"
+#include "gw-endpoint-skeleton.h"
 #include "gw-error.h"
 #include "gw-job.h"
 #include "gw-options.h"
 #include "gw-points-service.h"
 
 #define IDENTIFY_MSEC 5000
-#define COUNTERS_PERIOD_USEC G_USEC_PER_SEC
 /* Hex digits of the key id in the object path. */
 #define PATH_DIGITS 16
 
@@ -36,12 +36,11 @@ struct _GwEndpointService
   GwRoster *roster;
   GwEndpoint *endpoint;
   GwDBusObjectSkeleton *object;
-  GwDBusEndpoint *skeleton;
+  GwDBusEndpoint *skeleton; /* a GwEndpointSkeleton */
   char *path;
   GwCensus *census;
   GwCensusPlace place;
   GwStep show;
-  GwTimer counters;
   GwPointsService *points;
   GwCommands *commands;
   GwJob *job;
@@ -61,19 +60,22 @@ last_seen (GwEndpointService *self)
 }
 
 static void
-show_counters (gpointer data)
+ask_figures (guint64 *figures, gpointer data)
 {
   GwEndpointService *self = data;
-  const GwEndpointRecord *record = gw_endpoint_get_record (self->endpoint);
   GwSpoolCounters counters;
 
-  gw_spool_get_counters (self->services->spool, record->kid, &counters);
-  gw_dbus_endpoint_set_reports_acknowledged (self->skeleton, counters.stored);
-  gw_dbus_endpoint_set_reports_delivered (self->skeleton, counters.acked);
-  gw_dbus_endpoint_set_reports_lost (self->skeleton, counters.lost);
-  gw_dbus_endpoint_set_last_seen (self->skeleton, (guint64) (last_seen (self) / G_USEC_PER_SEC / 60 * 60));
-  if (gw_endpoint_get_session (self->endpoint) != NULL)
-    gw_timer_arm (&self->counters, COUNTERS_PERIOD_USEC);
+  gw_spool_get_counters (self->services->spool, gw_endpoint_get_record (self->endpoint)->kid, &counters);
+  figures[GW_ENDPOINT_FIGURE_LAST_SEEN] = (guint64) (last_seen (self) / G_USEC_PER_SEC / 60 * 60);
+  figures[GW_ENDPOINT_FIGURE_ACKNOWLEDGED] = counters.stored;
+  figures[GW_ENDPOINT_FIGURE_DELIVERED] = counters.acked;
+  figures[GW_ENDPOINT_FIGURE_LOST] = counters.lost;
+}
+
+static void
+touch_figures (GwEndpointService *self)
+{
+  gw_endpoint_skeleton_touch (GW_ENDPOINT_SKELETON (self->skeleton));
 }
 
 static char *
@@ -107,8 +109,7 @@ show (gpointer data)
                 "key-generation", record->certificate != NULL ? record->generation : 0, "certificate-fingerprint", fingerprint, "certificate-not-after",
                 (guint64) (record->not_after / G_USEC_PER_SEC), "connected", presence == GW_PRESENCE_ONLINE, "puf-health",
                 g_variant_new ("(buu)", puf->ok, puf->fixed, puf->max), NULL);
-  if (!gw_timer_is_armed (&self->counters))
-    show_counters (self);
+  touch_figures (self); /* a session that ends is seen last then */
   gw_census_count (self->census, &self->place, gw_endpoint_get_state (endpoint), record->policy);
 }
 
@@ -156,10 +157,17 @@ on_stage (GwEndpoint *endpoint, double progress, const char *stage, gpointer dat
 }
 
 static void
+on_counted (GwEndpoint *endpoint, gpointer data)
+{
+  touch_figures (data);
+}
+
+static void
 on_reported (GwEndpoint *endpoint, GwBytes body, gpointer data)
 {
   GwEndpointService *self = data;
 
+  touch_figures (self);
   gw_points_service_report (self->points, body);
 }
 
@@ -184,6 +192,7 @@ static const GwEndpointListener listener = {
   .stage = on_stage,
   .settled = on_settled,
   .ready = on_ready,
+  .counted = on_counted,
   .reported = on_reported,
   .command = on_command,
 };
@@ -507,8 +516,7 @@ gw_endpoint_service_new (GwRoster *roster, GwEndpoint *endpoint, GwCensus *censu
   self->census = census;
   self->path = choose_path (self);
   gw_step_init (&self->show, self->services->loop, show, self);
-  gw_timer_init (&self->counters, self->services->loop, show_counters, self);
-  self->skeleton = gw_dbus_endpoint_skeleton_new ();
+  self->skeleton = GW_DBUS_ENDPOINT (gw_endpoint_skeleton_new (self->services->loop, ask_figures, self));
   gw_dbus_endpoint_set_id (self->skeleton, gw_endpoint_get_id (endpoint));
   gw_bouncer_guard (self->services->bouncer, G_DBUS_INTERFACE_SKELETON (self->skeleton));
   connect_methods (self);
@@ -527,7 +535,7 @@ gw_endpoint_service_free (GwEndpointService *self)
 {
   gw_endpoint_set_listener (self->endpoint, NULL, NULL);
   gw_step_cancel (&self->show);
-  gw_timer_disarm (&self->counters);
+  gw_endpoint_skeleton_close (GW_ENDPOINT_SKELETON (self->skeleton));
   forget_approval (self);
   if (self->job != NULL)
     {

@@ -37,6 +37,13 @@ gw_endpoint_changed (GwEndpoint *self)
 }
 
 void
+gw_endpoint_counted (GwEndpoint *self)
+{
+  if (self->listener != NULL)
+    self->listener->counted (self, self->listener_data);
+}
+
+void
 gw_endpoint_set_reason (GwEndpoint *self, const char *reason, const char *remedy)
 {
   if (g_strcmp0 (self->reason, reason) == 0 && g_strcmp0 (self->remedy, remedy) == 0)
@@ -196,9 +203,22 @@ on_session_ended (GwSession *session, const GError *error, gpointer data)
   gw_endpoint_save (self);
 }
 
+static void
+on_session_heard (GwSession *session, gpointer data)
+{
+  GwEndpoint *self = data;
+  gint64 minute = gw_loop_realtime (self->services->loop) / (60 * G_USEC_PER_SEC);
+
+  if (minute == self->minute)
+    return;
+  self->minute = minute;
+  gw_endpoint_counted (self);
+}
+
 static const GwSessionUser session_user = {
   .request = on_session_request,
   .ended = on_session_ended,
+  .heard = on_session_heard,
 };
 
 static gboolean

@@ -34,6 +34,8 @@ typedef struct
   void (*settled) (GwEndpoint *self, const GError *error, gpointer data);
   /* It has a proven session and is ours: it can be asked. */
   void (*ready) (GwEndpoint *self, gpointer data);
+  /* Its reports were delivered, or it was heard in another minute than before. What else moves its figures tells so itself. */
+  void (*counted) (GwEndpoint *self, gpointer data);
   /* A report of it is durable; its CBOR, borrowed. */
   void (*reported) (GwEndpoint *self, GwBytes body, gpointer data);
   /* A message on its command topic; untrusted. */

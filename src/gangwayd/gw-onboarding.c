@@ -138,10 +138,17 @@ on_courier_command (const GwUplinkMessage *message, gpointer data)
     self->listener->command (self, message, self->listener_data);
 }
 
+static void
+on_courier_delivered (gpointer data)
+{
+  gw_endpoint_counted (data);
+}
+
 static const GwCourierEvents courier_events = {
   .online = on_courier_online,
   .sign = on_courier_sign,
   .command = on_courier_command,
+  .delivered = on_courier_delivered,
 };
 
 void

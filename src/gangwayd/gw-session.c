@@ -216,6 +216,8 @@ on_channel_message (GwChannel *channel, const guint8 *message, gsize len, gpoint
   g_autoptr (GwSession) self = gw_session_ref (data);
 
   self->last_heard = gw_loop_now (self->loop);
+  if (self->user != NULL && self->user->heard != NULL)
+    self->user->heard (self, self->user_data);
   if (self->peer != NULL)
     gw_smp_peer_input (self->peer, message, len);
 }

@@ -35,6 +35,8 @@ typedef struct
   void (*request) (GwSession *self, const GwSmpMessage *request, gpointer data);
   /* It has ended, by itself or because the node closed it; the user must forget it. */
   void (*ended) (GwSession *self, const GError *error, gpointer data);
+  /* An authentic message has come; before what it brings. NULL: of no interest. */
+  void (*heard) (GwSession *self, gpointer data);
 } GwSessionUser;
 
 /* Groups that are looked up by name once a session. */

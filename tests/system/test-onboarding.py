@@ -3,6 +3,7 @@
 """From the chip to the broker: online in their own names, telemetry, commands, and what the owner can do about it."""
 import json
 import os
+import signal
 import subprocess
 import unittest
 
@@ -86,6 +87,34 @@ class Onboarding(unittest.TestCase):
                                    "ReportsAcknowledged")[0]
         wait("the counter to move", lambda: self.lab.bus.call(
             ROOT, "org.freedesktop.DBus.Properties", "Get", "(ss)", f"{NAME}.Manager", "ReportsAcknowledged")[0] > before)
+
+    def reader(self, path, name):
+        """Reads a counter; what is returned waits until the agent says that it is another, and tells by how much."""
+        bus = self.lab.bus
+        known = bus.objects[path][f"{NAME}.Endpoint"]
+        known.pop(name, None)
+        known[name] = before = bus.get(path, "Endpoint", name)
+
+        def moved():
+            wait(f"{name} to be invalidated", lambda: name not in known)
+            return bus.get(path, "Endpoint", name) - before
+        return moved
+
+    def test_who_has_read_a_counter_hears_that_it_moved(self):
+        path, broker = self.path(2), self.lab.broker.process
+        # A broker that says nothing: reports are stored and not delivered, and no state changes.
+        broker.kill(signal.SIGSTOP)
+        try:
+            self.assertGreater(self.reader(path, "ReportsAcknowledged")(), 0)
+            self.assertGreater(self.reader(path, "ReportsAcknowledged")(), 0)
+            self.lab.control("stop 2")
+            wait("the last one", lambda: not self.lab.sim_status(2)["pending"])
+            delivered = self.reader(path, "ReportsDelivered")
+        finally:
+            broker.kill(signal.SIGCONT)
+        self.assertGreater(delivered(), 0)
+        self.lab.control("rate 2 1")
+        self.lab.wait_flow(2)
 
     def test_what_the_broker_misses_is_kept_for_it(self):
         self.lab.broker.process.stop()

@@ -2,9 +2,7 @@
 
 /* The agent's objects, seen from the other end of a D-Bus connection. */
 
-#include <gio/gio.h>
-#include <sys/socket.h>
-
+#include "dbus-pair.h"
 #include "gw-dbus.h"
 #include "gw-objects.h"
 
@@ -19,28 +17,8 @@ typedef struct
   GDBusConnection *agent, *client;
   GwObjects *objects;
   GPtrArray *signals; /* GVariant (sv): name, parameters */
-  GVariant *reply;
   guint subscription;
 } Lab;
-
-static void
-on_connection (GObject *source, GAsyncResult *result, gpointer data)
-{
-  g_autoptr (GError) error = NULL;
-
-  *(GDBusConnection **) data = g_dbus_connection_new_finish (result, &error);
-  g_assert_no_error (error);
-}
-
-static void
-connect_end (int fd, GDBusConnectionFlags flags, GDBusConnection **connection)
-{
-  g_autoptr (GSocket) socket = g_socket_new_from_fd (fd, NULL);
-  g_autoptr (GIOStream) stream = G_IO_STREAM (g_socket_connection_factory_create_connection (socket));
-  g_autofree char *guid = flags & G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_SERVER ? g_dbus_generate_guid () : NULL;
-
-  g_dbus_connection_new (stream, guid, flags, NULL, NULL, on_connection, connection);
-}
 
 static void
 on_signal (GDBusConnection *connection,
@@ -61,13 +39,8 @@ static void
 setup (Lab *lab, gconstpointer data)
 {
   g_autoptr (GError) error = NULL;
-  int pair[2];
 
-  g_assert_cmpint (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), ==, 0);
-  connect_end (pair[0], G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_SERVER, &lab->agent);
-  connect_end (pair[1], G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT, &lab->client);
-  while (lab->agent == NULL || lab->client == NULL)
-    g_main_context_iteration (NULL, TRUE);
+  dbus_pair_open (&lab->agent, &lab->client);
   lab->signals = g_ptr_array_new_with_free_func ((GDestroyNotify) g_variant_unref);
   lab->subscription = g_dbus_connection_signal_subscribe (lab->client, NULL, MANAGER, NULL, NULL, NULL, G_DBUS_SIGNAL_FLAGS_NONE,
                                                           on_signal, lab, NULL);
@@ -80,7 +53,6 @@ static void
 teardown (Lab *lab, gconstpointer data)
 {
   g_object_unref (lab->objects);
-  g_clear_pointer (&lab->reply, g_variant_unref);
   g_dbus_connection_signal_unsubscribe (lab->client, lab->subscription);
   g_ptr_array_unref (lab->signals);
   g_dbus_connection_close_sync (lab->client, NULL, NULL);
@@ -88,26 +60,14 @@ teardown (Lab *lab, gconstpointer data)
   g_object_unref (lab->agent);
 }
 
-static void
-on_reply (GObject *source, GAsyncResult *result, gpointer data)
-{
-  Lab *lab = data;
-  g_autoptr (GError) error = NULL;
-
-  lab->reply = g_dbus_connection_call_finish (G_DBUS_CONNECTION (source), result, &error);
-  g_assert_no_error (error);
-}
-
 /* a{oa{sa{sv}}}, as the client has it. All signals that were sent before are in as well. */
 static GVariant *
 ask (Lab *lab)
 {
-  g_clear_pointer (&lab->reply, g_variant_unref);
-  g_dbus_connection_call (lab->client, NULL, ROOT, MANAGER, "GetManagedObjects", NULL, G_VARIANT_TYPE ("(a{oa{sa{sv}}})"),
-                          G_DBUS_CALL_FLAGS_NONE, -1, NULL, on_reply, lab);
-  while (lab->reply == NULL)
-    g_main_context_iteration (NULL, TRUE);
-  return g_variant_get_child_value (lab->reply, 0);
+  g_autoptr (GVariant) reply = dbus_pair_call (lab->client, ROOT, MANAGER, "GetManagedObjects", NULL);
+
+  g_assert_true (g_variant_is_of_type (reply, G_VARIANT_TYPE ("(a{oa{sa{sv}}})")));
+  return g_variant_get_child_value (reply, 0);
 }
 
 static GwDBusObjectSkeleton *

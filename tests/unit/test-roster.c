@@ -44,6 +44,7 @@ struct Rig
   Lab *owner; /* lends its certificates to the gateway */
   Line lines[PLACES];
   guint added, removed;
+  guint counted;
   guint64 now;
 };
 
@@ -110,6 +111,20 @@ on_removed (GwEndpoint *endpoint, gpointer data)
 }
 
 static const GwRosterListener listener = { on_added, on_removed };
+
+static void
+on_changed (GwEndpoint *endpoint, gpointer data)
+{
+}
+
+static void
+on_counted (GwEndpoint *endpoint, gpointer data)
+{
+  ((Rig *) data)->counted++;
+}
+
+/* Of a chip that stands in no manifest: nothing else happens to it. */
+static const GwEndpointListener endpoint_listener = { .changed = on_changed, .counted = on_counted };
 
 /* ---- Lines ---- */
 
@@ -412,6 +427,21 @@ test_a_stranger (void)
   pump (rig);
   g_assert_cmpint (gw_endpoint_get_presence (endpoint_of (rig, chip)), ==, GW_PRESENCE_ABSENT);
   g_assert_cmpstr (gw_endpoint_get_bus (endpoint_of (rig, chip)), ==, "/");
+}
+
+/* Its keep-alives move LastSeen once a minute, and nobody looks in between. */
+static void
+test_heard (void)
+{
+  g_autoptr (Rig) rig = rig_new ();
+  Lab *chip = new_chip (rig, 1);
+
+  plug (rig, 0, chip);
+  advance (rig, 30000);
+  gw_endpoint_set_listener (endpoint_of (rig, chip), &endpoint_listener, rig);
+  advance (rig, 180000);
+  g_assert_cmpuint (rig->counted, ==, 3);
+  gw_endpoint_set_listener (endpoint_of (rig, chip), NULL, NULL);
 }
 
 static void
@@ -756,6 +786,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/roster/a-stranger", test_a_stranger);
+  g_test_add_func ("/roster/heard", test_heard);
   g_test_add_func ("/roster/another-chip-in-its-place", test_another_chip_in_its_place);
   g_test_add_func ("/roster/the-plugin-leaves", test_the_plugin_leaves);
   g_test_add_func ("/roster/moved-cable", test_moved_cable);
