@@ -18,11 +18,8 @@
 
 #include "gangway-private.h"
 
-#include <unistd.h>
-
-#include "gangway-agent.h"
+#include "gangway-attachment.h"
 #include "gangway-report.h"
-#include "gangway-socket.h"
 
 struct _GangwayBus
 {
@@ -32,12 +29,8 @@ struct _GangwayBus
   gboolean sandbox;   /* enter it at the first attachment */
   gboolean sandboxed; /* in it */
 
-  GangwayAgent *agent;   /* NULL unless attaching or attached */
-  GangwaySocket *socket; /* NULL while there is no agent */
-  gboolean attached;     /* the socket's HELLOs are exchanged */
-  char *object_path;
-  GTask *task;         /* attach_async until its end */
-  char *last_refusal;  /* told to the plugin once */
+  GangwayAttachment attachment;
+  GTask *task; /* attach_async until its end */
 
   GPtrArray *nodes; /* GangwayNode by rising id */
   guint32 last_id;
@@ -131,15 +124,16 @@ gangway_bus_set_link (GangwayBus *self, const GangwayLink *link)
 static void
 announce (GangwayBus *self, GangwayNode *node)
 {
+  GangwaySocket *socket = gangway_attachment_get_socket (&self->attachment);
   GBytes *hello = gangway_node_get_hello (node);
   GwBusmsg msg = { .type = GW_BUSMSG_NODE_UP, .node = gangway_node_get_id (node) };
   gsize len = 0;
 
-  msg.node_up.mtu = MIN (gangway_node_get_mtu (node), gangway_socket_get_datagram_max (self->socket));
+  msg.node_up.mtu = MIN (gangway_node_get_mtu (node), gangway_socket_get_datagram_max (socket));
   msg.node_up.rtt_ms = gangway_node_get_rtt_ms (node);
   msg.node_up.cbor.ptr = hello != NULL ? g_bytes_get_data (hello, &len) : NULL;
   msg.node_up.cbor.len = len;
-  gangway_socket_send (self->socket, &msg);
+  gangway_socket_send (socket, &msg);
   gangway_report_announced (&self->report, node);
 }
 
@@ -181,11 +175,13 @@ find_node (GangwayBus *self, guint32 id)
 GangwayNode *
 gangway_bus_node_up (GangwayBus *self, guint mtu, guint rtt_ms, GBytes *hello, GError **error)
 {
+  GangwaySocket *socket;
   GangwayNode *node;
   guint most;
 
   g_return_val_if_fail (GANGWAY_IS_BUS (self), NULL);
-  most = self->attached ? gangway_socket_get_nodes_max (self->socket) : GW_BUSMSG_NODES_MAX;
+  socket = gangway_attachment_get_socket (&self->attachment);
+  most = socket != NULL ? gangway_socket_get_nodes_max (socket) : GW_BUSMSG_NODES_MAX;
   if (self->nodes->len >= most || self->last_id == G_MAXUINT32)
     {
       g_set_error (error, GANGWAY_ERROR, GANGWAY_ERROR_LIMIT, "the bus has %u nodes already", self->nodes->len);
@@ -203,7 +199,7 @@ gangway_bus_node_up (GangwayBus *self, guint mtu, guint rtt_ms, GBytes *hello, G
     }
   node = gangway_node_new (self, ++self->last_id, MIN (mtu, G_MAXUINT16), MIN (rtt_ms, G_MAXUINT16), hello);
   g_ptr_array_add (self->nodes, g_object_ref (node));
-  if (self->attached)
+  if (socket != NULL)
     announce (self, node);
   return node;
 }
@@ -216,9 +212,10 @@ gangway_bus_node_down (GangwayBus *self, GangwayNode *node, GangwayDownReason re
     .node = gangway_node_get_id (node),
     .node_down = { (GwBusmsgDown) reason },
   };
+  GangwaySocket *socket = gangway_attachment_get_socket (&self->attachment);
 
-  if (self->attached)
-    gangway_socket_send (self->socket, &msg);
+  if (socket != NULL)
+    gangway_socket_send (socket, &msg);
   g_ptr_array_remove (self->nodes, node);
   gangway_node_disown (node);
 }
@@ -227,25 +224,26 @@ gboolean
 gangway_bus_node_send (GangwayBus *self, GangwayNode *node, GBytes *datagram, GError **error)
 {
   GwBusmsg msg = { .type = GW_BUSMSG_DATAGRAM, .node = gangway_node_get_id (node) };
+  GangwaySocket *socket = gangway_attachment_get_socket (&self->attachment);
 
   msg.datagram.ptr = g_bytes_get_data (datagram, &msg.datagram.len);
-  if (!self->attached)
+  if (socket == NULL)
     {
       g_set_error_literal (error, GANGWAY_ERROR, GANGWAY_ERROR_NOT_ATTACHED, "no agent");
       gangway_bus_count_drop (self);
       return FALSE;
     }
-  if (msg.datagram.len == 0 || msg.datagram.len > gangway_socket_get_datagram_max (self->socket))
+  if (msg.datagram.len == 0 || msg.datagram.len > gangway_socket_get_datagram_max (socket))
     {
       g_set_error (error,
                    GANGWAY_ERROR,
                    GANGWAY_ERROR_LIMIT,
                    "a datagram has 1 to %u octets, not %zu",
-                   gangway_socket_get_datagram_max (self->socket),
+                   gangway_socket_get_datagram_max (socket),
                    msg.datagram.len);
       return FALSE;
     }
-  if (!gangway_socket_try_send (self->socket, &msg))
+  if (!gangway_socket_try_send (socket, &msg))
     {
       g_set_error_literal (error, GANGWAY_ERROR, GANGWAY_ERROR_BUSY, "the agent does not keep up");
       gangway_bus_count_drop (self);
@@ -274,71 +272,33 @@ end_task (GangwayBus *self, GError *error)
   return TRUE;
 }
 
-/* Drops the socket; the agent sees all nodes gone. */
-static void
-drop_socket (GangwayBus *self, const GError *why)
-{
-  gboolean was_attached = self->attached;
-
-  gangway_report_detach (&self->report);
-  g_clear_pointer (&self->socket, gangway_socket_free);
-  g_clear_pointer (&self->object_path, g_free);
-  self->attached = FALSE;
-  if (!was_attached)
-    return;
-  g_object_notify_by_pspec (G_OBJECT (self), props[PROP_ATTACHED]);
-  g_signal_emit (self, signals[SIGNAL_DETACHED], 0, why->message);
-}
-
-static void
-stop (GangwayBus *self, const GError *why)
-{
-  g_clear_pointer (&self->agent, gangway_agent_free);
-  drop_socket (self, why);
-}
-
-/* An attempt failed. The plugin hears of it once for each new reason, not once for each attempt. */
-static void
-report_refusal (GangwayBus *self, const GError *why)
-{
-  if (g_strcmp0 (self->last_refusal, why->message) == 0)
-    return;
-  g_free (self->last_refusal);
-  self->last_refusal = g_strdup (why->message);
-  g_signal_emit (self, signals[SIGNAL_REFUSED], 0, why->message);
-}
-
-static void
-on_socket_hello (gpointer owner)
+static gboolean
+on_enter (gpointer owner, GError **error)
 {
   GangwayBus *self = owner;
-  g_autoptr (GangwayBus) alive = g_object_ref (self);
-  GError *error = NULL;
-  guint most = gangway_socket_get_nodes_max (self->socket);
 
-  if (self->sandbox && !gangway_bus_sandbox (self, &error))
-    {
-      stop (self, error);
-      if (!end_task (self, g_error_copy (error)))
-        g_signal_emit (self, signals[SIGNAL_LOST], 0, error->message);
-      g_error_free (error);
-      return;
-    }
-  self->attached = TRUE;
-  gangway_agent_settle (self->agent);
-  g_clear_pointer (&self->last_refusal, g_free);
+  return !self->sandbox || gangway_bus_sandbox (self, error);
+}
+
+static void
+on_attached (gpointer owner)
+{
+  GangwayBus *self = owner;
+  GangwaySocket *socket = gangway_attachment_get_socket (&self->attachment);
+  guint most = gangway_socket_get_nodes_max (socket);
+
   if (self->nodes->len > most)
     g_warning ("the agent takes %u nodes of this bus, %u are up: the last ones stay unseen", most, self->nodes->len);
   for (guint i = 0; i < MIN (self->nodes->len, most); i++)
     announce (self, g_ptr_array_index (self->nodes, i));
-  gangway_report_attach (&self->report, self->socket);
+  gangway_report_attach (&self->report, socket);
   end_task (self, NULL);
   g_object_notify_by_pspec (G_OBJECT (self), props[PROP_ATTACHED]);
   g_signal_emit (self, signals[SIGNAL_ATTACHED], 0);
 }
 
 static void
-on_socket_datagram (gpointer owner, guint id, const guint8 *data, gsize len)
+on_datagram (gpointer owner, guint id, const guint8 *data, gsize len)
 {
   GangwayBus *self = owner;
   GangwayNode *node = find_node (self, id);
@@ -352,92 +312,48 @@ on_socket_datagram (gpointer owner, guint id, const guint8 *data, gsize len)
 }
 
 static void
-on_socket_scan (gpointer owner)
+on_scan (gpointer owner)
 {
   g_signal_emit (owner, signals[SIGNAL_SCAN], 0);
 }
 
 static void
-on_socket_closed (gpointer owner, const GError *why)
+on_leaving (gpointer owner)
 {
   GangwayBus *self = owner;
-  g_autoptr (GangwayBus) alive = g_object_ref (self);
-  gboolean was_attached = self->attached;
 
-  gangway_agent_retry (self->agent);
-  drop_socket (self, why);
-  if (!was_attached)
-    report_refusal (self, why);
-}
-
-static const GangwaySocketFuncs socket_funcs = {
-  .hello = on_socket_hello,
-  .datagram = on_socket_datagram,
-  .scan = on_socket_scan,
-  .closed = on_socket_closed,
-};
-
-static void
-on_agent_socket (gpointer owner, int fd, const char *path)
-{
-  GangwayBus *self = owner;
-  g_autoptr (GError) error = NULL;
-
-  if (!gangway_socket_check_fd (fd, &error))
-    {
-      close (fd);
-      gangway_agent_retry (self->agent);
-      report_refusal (self, error);
-      return;
-    }
-  self->object_path = g_strdup (path);
-  self->socket = gangway_socket_new (fd, &socket_funcs, self);
+  gangway_report_detach (&self->report);
 }
 
 static void
-on_agent_refused (gpointer owner, const GError *why, gboolean for_good)
+on_detached (gpointer owner, const GError *why)
 {
-  GangwayBus *self = owner;
-  g_autoptr (GangwayBus) alive = g_object_ref (self);
-
-  /* Once it was attached the agent may come to its senses (a policy file amended, a polkit that starts later). */
-  if (for_good && self->task != NULL)
-    {
-      stop (self, why);
-      end_task (self, g_error_new (GANGWAY_ERROR, GANGWAY_ERROR_REFUSED, "the agent refused the bus: %s", why->message));
-      return;
-    }
-  report_refusal (self, why);
+  g_object_notify_by_pspec (owner, props[PROP_ATTACHED]);
+  g_signal_emit (owner, signals[SIGNAL_DETACHED], 0, why->message);
 }
 
 static void
-on_agent_vanished (gpointer owner)
+on_refused (gpointer owner, const GError *why)
 {
-  GangwayBus *self = owner;
-  g_autoptr (GangwayBus) alive = g_object_ref (self);
-  g_autoptr (GError) why
-      = g_error_new_literal (GANGWAY_ERROR, GANGWAY_ERROR_NOT_ATTACHED, "the agent left the D-Bus");
-
-  gangway_agent_retry (self->agent);
-  drop_socket (self, why);
+  g_signal_emit (owner, signals[SIGNAL_REFUSED], 0, why->message);
 }
 
 static void
-on_agent_lost (gpointer owner, const GError *why)
+on_over (gpointer owner, const GError *why)
 {
-  GangwayBus *self = owner;
-  g_autoptr (GangwayBus) alive = g_object_ref (self);
-
-  stop (self, why);
-  if (!end_task (self, g_error_copy (why)))
-    g_signal_emit (self, signals[SIGNAL_LOST], 0, why->message);
+  if (!end_task (owner, g_error_copy (why)))
+    g_signal_emit (owner, signals[SIGNAL_LOST], 0, why->message);
 }
 
-static const GangwayAgentFuncs agent_funcs = {
-  .socket = on_agent_socket,
-  .refused = on_agent_refused,
-  .vanished = on_agent_vanished,
-  .lost = on_agent_lost,
+static const GangwayAttachmentFuncs attachment_funcs = {
+  .enter = on_enter,
+  .attached = on_attached,
+  .datagram = on_datagram,
+  .scan = on_scan,
+  .leaving = on_leaving,
+  .detached = on_detached,
+  .refused = on_refused,
+  .over = on_over,
 };
 
 static GVariant *
@@ -486,7 +402,7 @@ gangway_bus_attach_async (
   g_task_set_source_tag (task, gangway_bus_attach_async);
   if (g_task_return_error_if_cancelled (task))
     return;
-  if (self->agent != NULL)
+  if (gangway_attachment_is_started (&self->attachment))
     {
       g_task_return_new_error (task, GANGWAY_ERROR, GANGWAY_ERROR_FAILED, "the bus attaches already");
       return;
@@ -494,7 +410,7 @@ gangway_bus_attach_async (
   if (cancellable != NULL)
     g_signal_connect_object (cancellable, "cancelled", G_CALLBACK (on_cancelled), self, 0);
   self->task = g_steal_pointer (&task);
-  self->agent = gangway_agent_new (self->bus_address, attach_options (self), &agent_funcs, self);
+  gangway_attachment_start (&self->attachment, self->bus_address, attach_options (self));
 }
 
 /**
@@ -533,7 +449,7 @@ gangway_bus_detach (GangwayBus *self)
 
   g_return_if_fail (GANGWAY_IS_BUS (self));
   why = g_error_new_literal (G_IO_ERROR, G_IO_ERROR_CANCELLED, "detached");
-  stop (self, why);
+  gangway_attachment_stop (&self->attachment, why);
   end_task (self, g_error_copy (why));
 }
 
@@ -551,7 +467,7 @@ gboolean
 gangway_bus_is_attached (GangwayBus *self)
 {
   g_return_val_if_fail (GANGWAY_IS_BUS (self), FALSE);
-  return self->attached;
+  return gangway_attachment_get_socket (&self->attachment) != NULL;
 }
 
 /**
@@ -568,7 +484,7 @@ const char *
 gangway_bus_get_object_path (GangwayBus *self)
 {
   g_return_val_if_fail (GANGWAY_IS_BUS (self), NULL);
-  return self->object_path;
+  return gangway_attachment_get_object_path (&self->attachment);
 }
 
 /**
@@ -671,7 +587,7 @@ gangway_bus_get_property (GObject *object, guint prop_id, GValue *value, GParamS
       g_value_set_boolean (value, self->sandbox);
       break;
     case PROP_ATTACHED:
-      g_value_set_boolean (value, self->attached);
+      g_value_set_boolean (value, gangway_bus_is_attached (self));
       break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, prop_id, pspec);
@@ -683,10 +599,7 @@ gangway_bus_dispose (GObject *object)
 {
   GangwayBus *self = GANGWAY_BUS (object);
 
-  g_clear_pointer (&self->agent, gangway_agent_free);
-  gangway_report_detach (&self->report);
-  g_clear_pointer (&self->socket, gangway_socket_free);
-  self->attached = FALSE;
+  gangway_attachment_clear (&self->attachment);
   for (guint i = 0; i < self->nodes->len; i++)
     gangway_node_disown (g_ptr_array_index (self->nodes, i));
   g_ptr_array_set_size (self->nodes, 0);
@@ -704,8 +617,6 @@ gangway_bus_finalize (GObject *object)
   g_free (self->device);
   g_free (self->plugin);
   g_free (self->bus_address);
-  g_free (self->object_path);
-  g_free (self->last_refusal);
   G_OBJECT_CLASS (gangway_bus_parent_class)->finalize (object);
 }
 
@@ -862,6 +773,7 @@ gangway_bus_init (GangwayBus *self)
 {
   self->nodes = g_ptr_array_new_with_free_func (g_object_unref);
   gangway_report_init (&self->report, self->nodes);
+  gangway_attachment_init (&self->attachment, &attachment_funcs, self);
   /* The generator of the jitter seeds itself from a file, which the sandbox would refuse. */
   g_random_int ();
 }
