@@ -11,8 +11,8 @@ GANGWAY_BUILD=$(realpath "${GANGWAY_BUILD:-build}")
 folder=$GANGWAY_BUILD/vm/uml-$name
 GANGWAY_LAB_LOGS=$folder/lab-logs
 
-# The most a boot and its tests may take; a loaded machine needs four times what an idle one does.
-seconds=540
+# The most a boot and its tests may take: a loaded machine needs several times what an idle one does.
+seconds=3000
 
 rm -rf "$folder"
 mkdir -p "$folder"

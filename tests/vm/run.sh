@@ -8,8 +8,8 @@ here=$(dirname "$(readlink -f "$0")")
 build=$(realpath "${GANGWAY_BUILD:-build}")
 folder=$build/vm/$name
 
-# The most a boot and its tests may take; a loaded machine without KVM needs four times what an idle one does.
-seconds=540
+# The most a boot and its tests may take: a loaded machine without KVM needs five times what an idle one does.
+seconds=3000
 
 # What is plugged in. The emulated bus knows no bit rate and no errors; all else about the controllers is real.
 devices=
