@@ -20,14 +20,14 @@ gw_can_link_init (GwCanLink *self, const GwCanLinkClass *klass, const GwCanLinkF
   self->alive = TRUE;
 }
 
-void
-gw_can_link_ref (GwCanLink *self)
+static void
+link_ref (GwCanLink *self)
 {
   g_atomic_ref_count_inc (&self->refs);
 }
 
-void
-gw_can_link_unref (GwCanLink *self)
+static void
+link_unref (GwCanLink *self)
 {
   if (g_atomic_ref_count_dec (&self->refs))
     g_free (self);
@@ -46,7 +46,7 @@ void
 gw_can_link_free (GwCanLink *self)
 {
   shut (self);
-  gw_can_link_unref (self);
+  link_unref (self);
 }
 
 void
@@ -59,15 +59,34 @@ gw_can_link_go (GwCanLink *self, gboolean failed, const char *why)
 }
 
 gint64
+gw_can_link_begin_turn (GwCanLink *self)
+{
+  link_ref (self);
+  return g_get_monotonic_time ();
+}
+
+gboolean
+gw_can_link_end_turn (GwCanLink *self, gint64 now)
+{
+  gboolean alive;
+
+  if (self->alive)
+    self->funcs->turned (self->owner, now);
+  alive = self->alive;
+  link_unref (self);
+  return alive;
+}
+
+gint64
 gw_can_link_tick (GwCanLink *self, gint64 now)
 {
   gint64 due;
 
   if (!self->alive)
     return G_MAXINT64;
-  gw_can_link_ref (self);
+  link_ref (self);
   due = self->klass->tick (self, now);
-  gw_can_link_unref (self);
+  link_unref (self);
   return due;
 }
 

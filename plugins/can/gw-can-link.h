@@ -114,11 +114,13 @@ GwCanLink *gw_can_slcan_open (
 GwCanLink *gw_can_socket_open (
     const GwCanLinkConfig *config, const GwCanLinkFuncs *funcs, gpointer owner, GError **error);
 
+/* @self is the first member of what the link allocated with g_new (); the last reference frees it. */
 void gw_can_link_init (
     GwCanLink *self, const GwCanLinkClass *klass, const GwCanLinkFuncs *funcs, gpointer owner);
-/* A turn holds a reference; the last one frees the memory with g_free (). */
-void gw_can_link_ref (GwCanLink *self);
-void gw_can_link_unref (GwCanLink *self);
+/* Around what a link does in a turn of the main loop, all with the time at which it began: holds a reference meanwhile; in the
+ * end the owner hears that the turn is over. Returns whether the link is alive; it must not be touched any more if not. */
+gint64 gw_can_link_begin_turn (GwCanLink *self);
+gboolean gw_can_link_end_turn (GwCanLink *self, gint64 now);
 /* Closes it and tells the owner. */
 void gw_can_link_go (GwCanLink *self, gboolean failed, const char *why);
 

@@ -9,11 +9,9 @@
 
 #include "gw-can-link.h"
 
-#include <errno.h>
-#include <glib-unix.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "gw-serial-port.h"
 #include "gw-serial-tty.h"
 #include "gw-slcan-codec.h"
 
@@ -60,8 +58,7 @@ typedef struct
 {
   GwCanLink link;
   char *path;
-  int fd;
-  GSource *in, *out;
+  GwSerialPort port;
   GwSlcanCollector collector;
   Step step;
   gint64 step_due;
@@ -90,55 +87,22 @@ static void flush (Slcan *self, gint64 now);
 
 /* ---- To the adapter ---- */
 
-static gboolean
-on_writable (int fd, GIOCondition condition, gpointer data)
-{
-  Slcan *self = data;
-  gint64 now = g_get_monotonic_time ();
-
-  gw_can_link_ref (&self->link);
-  g_clear_pointer (&self->out, g_source_unref);
-  flush (self, now);
-  if (self->link.alive)
-    self->link.funcs->turned (self->link.owner, now);
-  gw_can_link_unref (&self->link);
-  return G_SOURCE_REMOVE;
-}
-
-static void
-wait_writable (Slcan *self)
-{
-  if (self->out != NULL)
-    return;
-  self->out = g_unix_fd_source_new (self->fd, G_IO_OUT);
-  g_source_set_callback (self->out, G_SOURCE_FUNC (on_writable), self, NULL);
-  g_source_attach (self->out, NULL);
-}
-
 /* Whether all has been written. */
 static gboolean
 write_out (Slcan *self)
 {
-  while (self->link.alive && self->tx_pos < self->tx_len)
-    {
-      ssize_t n = write (self->fd, self->tx + self->tx_pos, self->tx_len - self->tx_pos);
+  const char *why;
 
-      if (n < 0 && errno == EINTR)
-        continue;
-      if (n < 0 && errno == EAGAIN)
-        {
-          wait_writable (self);
-          return FALSE;
-        }
-      if (n < 0)
-        {
-          gw_can_link_go (&self->link, FALSE, g_strerror (errno));
-          return FALSE;
-        }
-      self->tx_pos += n;
+  if (!self->link.alive)
+    return FALSE;
+  if (gw_serial_port_write (&self->port, self->tx, self->tx_len, &self->tx_pos, &why))
+    {
+      self->tx_pos = self->tx_len = 0;
+      return TRUE;
     }
-  self->tx_pos = self->tx_len = 0;
-  return self->link.alive;
+  if (why != NULL)
+    gw_can_link_go (&self->link, FALSE, why);
+  return FALSE;
 }
 
 static void
@@ -233,8 +197,18 @@ slcan_kick (GwCanLink *link, gint64 now)
 {
   Slcan *self = (Slcan *) link;
 
-  if (self->out == NULL)
+  if (!gw_serial_port_is_full (&self->port))
     flush (self, now);
+}
+
+static void
+flush_turn (gpointer data)
+{
+  Slcan *self = data;
+  gint64 now = gw_can_link_begin_turn (&self->link);
+
+  flush (self, now);
+  gw_can_link_end_turn (&self->link, now);
 }
 
 /* ---- State ---- */
@@ -502,36 +476,31 @@ take_line (Slcan *self, const GwSlcanLine *line, gint64 now)
 /* ---- From the adapter ---- */
 
 static void
-read_turn (Slcan *self, GIOCondition condition, gint64 now)
+read_lines (Slcan *self, GIOCondition condition, gint64 now)
 {
   char data[READ_PER_TURN];
-  ssize_t n = read (self->fd, data, sizeof data);
+  const char *why;
+  gssize n = gw_serial_port_read (&self->port, condition, data, sizeof data, &why);
   GwSlcanLine line;
 
-  for (ssize_t i = 0; i < n && self->link.alive; i++)
+  for (gssize i = 0; i < n && self->link.alive; i++)
     if (gw_slcan_collector_push (&self->collector, data[i], &line))
       take_line (self, &line, now);
-  if (n == 0 || (n < 0 && errno == EAGAIN && (condition & (G_IO_HUP | G_IO_ERR))))
-    gw_can_link_go (&self->link, FALSE, "hang-up"); /* a hung-up terminal that still blocks would spin the loop */
-  else if (n < 0 && errno != EAGAIN && errno != EINTR)
-    gw_can_link_go (&self->link, FALSE, g_strerror (errno));
+  if (n < 0)
+    gw_can_link_go (&self->link, FALSE, why);
 }
 
-static gboolean
-on_readable (int fd, GIOCondition condition, gpointer data)
+static void
+read_turn (gpointer data, GIOCondition condition)
 {
   Slcan *self = data;
-  gint64 now = g_get_monotonic_time ();
-  gboolean alive;
+  gint64 now = gw_can_link_begin_turn (&self->link);
 
-  gw_can_link_ref (&self->link);
-  read_turn (self, condition, now);
-  if (self->link.alive)
-    self->link.funcs->turned (self->link.owner, now);
-  alive = self->link.alive;
-  gw_can_link_unref (&self->link);
-  return alive ? G_SOURCE_CONTINUE : G_SOURCE_REMOVE;
+  read_lines (self, condition, now);
+  gw_can_link_end_turn (&self->link, now);
 }
+
+static const GwSerialPortFuncs port_funcs = { .readable = read_turn, .writable = flush_turn };
 
 /* ---- Setting up ---- */
 
@@ -652,7 +621,7 @@ slcan_tick (GwCanLink *link, gint64 now)
     enter (self, self->step == STEP_SETTLE ? STEP_VERSION : STEP_SETTLE, now);
   /* It may have been us who were late. */
   if (link->alive && self->n_asked > 0 && now >= self->asked_due)
-    read_turn (self, 0, now);
+    read_lines (self, 0, now);
   if (link->alive && self->n_asked > 0 && now >= self->asked_due)
     miss_answer (self, now);
   if (link->alive && self->step == STEP_RUNNING && self->status_refused < STATUS_REFUSED_MAX && now >= self->status_due
@@ -682,18 +651,12 @@ static void
 slcan_free (GwCanLink *link)
 {
   Slcan *self = (Slcan *) link;
+  gsize pos = 0;
+  const char *why;
 
-  if (self->in != NULL)
-    g_source_destroy (self->in);
-  g_clear_pointer (&self->in, g_source_unref);
-  if (self->out != NULL)
-    g_source_destroy (self->out);
-  g_clear_pointer (&self->out, g_source_unref);
   /* Best effort: an adapter that is left open goes on acknowledging frames that nobody reads. */
-  if (write (self->fd, "C\r", 2) < 0)
-    self->tx_len = 0;
-  close (self->fd);
-  self->fd = -1;
+  gw_serial_port_write (&self->port, "C\r", 2, &pos, &why);
+  gw_serial_port_close (&self->port);
   g_clear_pointer (&self->path, g_free);
 }
 
@@ -730,18 +693,17 @@ gw_can_slcan_open (const GwCanLinkConfig *config, const GwCanLinkFuncs *funcs, g
 {
   g_autofree Slcan *self = g_new0 (Slcan, 1);
   const char *path = config->device + strlen (GW_CAN_SLCAN_PREFIX);
+  int fd;
 
   gw_can_link_init (&self->link, &slcan_class, funcs, owner);
   if (!choose_speeds (self, config, error))
     return NULL;
-  self->fd = gw_serial_tty_open (path, config->tty_speed, error);
-  if (self->fd < 0)
+  fd = gw_serial_tty_open (path, config->tty_speed, error);
+  if (fd < 0)
     return NULL;
   self->path = g_strdup (path);
   gw_slcan_collector_init (&self->collector, GW_SLCAN_FROM_ADAPTER);
-  self->in = g_unix_fd_source_new (self->fd, G_IO_IN | G_IO_HUP | G_IO_ERR);
-  g_source_set_callback (self->in, G_SOURCE_FUNC (on_readable), self, NULL);
-  g_source_attach (self->in, NULL);
+  gw_serial_port_init (&self->port, fd, &port_funcs, self);
   /* The first words wait for the main loop: they may find the device gone. */
   self->step = STEP_OFF;
   return &g_steal_pointer (&self)->link;

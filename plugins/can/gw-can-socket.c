@@ -134,9 +134,9 @@ take_error (Socket *self, const GwCanRawError *error, gint64 now)
 
 /* ---- Frames in ---- */
 
-/* Frames that the kernel had no room for since the last call. */
+/* Frames that the kernel had no room for since the last call, of which the owner is told. */
 static guint32
-count_drops (struct msghdr *header, guint32 *last)
+count_drops (Socket *self, struct msghdr *header, guint32 *last, gint64 now)
 {
   for (struct cmsghdr *c = CMSG_FIRSTHDR (header); c != NULL; c = CMSG_NXTHDR (header, c))
     if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SO_RXQ_OVFL)
@@ -146,6 +146,8 @@ count_drops (struct msghdr *header, guint32 *last)
         memcpy (&drops, CMSG_DATA (c), sizeof drops);
         since = drops - *last;
         *last = drops;
+        if (since > 0)
+          self->link.funcs->missed (self->link.owner, since, now);
         return since;
       }
   return 0;
@@ -179,15 +181,10 @@ static void
 take_message (Socket *self, guint i, gint64 now)
 {
   struct msghdr *header = &self->batch.headers[i].msg_hdr;
-  guint32 drops = count_drops (header, &self->fd_drops);
   GwCanRawError error;
   GwCanFrame frame;
 
-  if (drops > 0)
-    {
-      self->link.status.lost += drops;
-      self->link.funcs->missed (self->link.owner, drops, now);
-    }
+  self->link.status.lost += count_drops (self, header, &self->fd_drops, now);
   switch (gw_can_raw_decode (&self->batch.frames[i], self->batch.headers[i].msg_len, &frame, &error))
     {
     case GW_CAN_RAW_BAD:
@@ -272,16 +269,10 @@ static gboolean
 on_readable (int fd, GIOCondition condition, gpointer data)
 {
   Socket *self = data;
-  gint64 now = g_get_monotonic_time ();
-  gboolean alive;
+  gint64 now = gw_can_link_begin_turn (&self->link);
 
-  gw_can_link_ref (&self->link);
   read_turn (self, now);
-  if (self->link.alive)
-    self->link.funcs->turned (self->link.owner, now);
-  alive = self->link.alive;
-  gw_can_link_unref (&self->link);
-  return alive ? G_SOURCE_CONTINUE : G_SOURCE_REMOVE;
+  return gw_can_link_end_turn (&self->link, now) ? G_SOURCE_CONTINUE : G_SOURCE_REMOVE;
 }
 
 /* Counts what is not for us. What was too much even for the kernel is counted by its number. */
@@ -296,12 +287,10 @@ listen_on (Socket *self, gint64 now)
 
       for (int i = 0; i < n; i++)
         {
-          guint32 drops = count_drops (&self->batch.headers[i].msg_hdr, &self->ear_drops);
           GwCanRawError error;
           GwCanFrame frame;
 
-          if (drops > 0)
-            self->link.funcs->missed (self->link.owner, drops, now);
+          count_drops (self, &self->batch.headers[i].msg_hdr, &self->ear_drops, now);
           if (gw_can_raw_decode (&self->batch.frames[i], self->batch.headers[i].msg_len, &frame, &error)
               == GW_CAN_RAW_FRAME)
             self->link.funcs->overheard (self->link.owner, &frame, now);
@@ -450,11 +439,9 @@ static gboolean
 on_netlink (int fd, GIOCondition condition, gpointer data)
 {
   Socket *self = data;
-  gint64 now = g_get_monotonic_time ();
+  gint64 now = gw_can_link_begin_turn (&self->link);
   guint8 octets[NETLINK_SIZE];
-  gboolean alive;
 
-  gw_can_link_ref (&self->link);
   for (guint i = 0; i < NETLINK_PER_TURN && self->link.alive; i++)
     {
       struct sockaddr_nl from = { 0 };
@@ -466,11 +453,7 @@ on_netlink (int fd, GIOCondition condition, gpointer data)
       if (from.nl_pid == 0) /* the kernel */
         take_netlink (self, octets, (gsize) n, now);
     }
-  if (self->link.alive)
-    self->link.funcs->turned (self->link.owner, now);
-  alive = self->link.alive;
-  gw_can_link_unref (&self->link);
-  return alive ? G_SOURCE_CONTINUE : G_SOURCE_REMOVE;
+  return gw_can_link_end_turn (&self->link, now) ? G_SOURCE_CONTINUE : G_SOURCE_REMOVE;
 }
 
 static void

@@ -2,9 +2,7 @@
 
 #include "gw-serial-line.h"
 
-#include <errno.h>
-#include <glib-unix.h>
-#include <unistd.h>
+#include "gw-serial-port.h"
 
 /* Octets taken in one turn of the main loop: a babbling line costs a bounded share of it, and every octet the same,
  * good or bad (errors are counted, never logged one by one). At 3 Mbit/s this is 14 ms of line. */
@@ -13,10 +11,9 @@
 struct _GwSerialLine
 {
   gatomicrefcount refs; /* one for the owner, one for a turn that is running */
-  int fd;               /* -1 once closed */
+  GwSerialPort port;
   const GwSerialLineFuncs *funcs;
   gpointer owner;
-  GSource *in, *out;
   GwFrameDecoder decoder;
   guint8 *rx;
   gsize datagram_max;
@@ -24,20 +21,6 @@ struct _GwSerialLine
   gsize tx_size, tx_pos, tx_len;
   GwSerialLineCounters counters;
 };
-
-static void
-shut (GwSerialLine *self)
-{
-  if (self->in != NULL)
-    g_source_destroy (self->in);
-  g_clear_pointer (&self->in, g_source_unref);
-  if (self->out != NULL)
-    g_source_destroy (self->out);
-  g_clear_pointer (&self->out, g_source_unref);
-  if (self->fd >= 0)
-    close (self->fd);
-  self->fd = -1;
-}
 
 static void
 line_unref (GwSerialLine *self)
@@ -52,16 +35,16 @@ line_unref (GwSerialLine *self)
 void
 gw_serial_line_free (GwSerialLine *self)
 {
-  shut (self);
+  gw_serial_port_close (&self->port);
   line_unref (self);
 }
 
 static void
 go (GwSerialLine *self, const char *why)
 {
-  if (self->fd < 0)
+  if (!gw_serial_port_is_open (&self->port))
     return;
-  shut (self);
+  gw_serial_port_close (&self->port);
   self->funcs->gone (self->owner, why);
 }
 
@@ -90,73 +73,43 @@ note_sent (GwSerialLine *self)
     self->funcs->sent (self->owner, self->tx_len);
 }
 
-static gboolean on_writable (int fd, GIOCondition condition, gpointer data);
-
-static void
-wait_writable (GwSerialLine *self)
-{
-  if (self->out != NULL)
-    return;
-  self->out = g_unix_fd_source_new (self->fd, G_IO_OUT);
-  g_source_set_callback (self->out, G_SOURCE_FUNC (on_writable), self, NULL);
-  g_source_attach (self->out, NULL);
-}
-
 /* Writes until the line is full, nothing is left, or the line is gone. */
 static void
 flush (GwSerialLine *self)
 {
-  const char *why;
-
-  while (self->fd >= 0 && (self->tx_pos < self->tx_len || load_frame (self)))
+  while (gw_serial_port_is_open (&self->port) && (self->tx_pos < self->tx_len || load_frame (self)))
     {
-      ssize_t n = write (self->fd, self->tx + self->tx_pos, self->tx_len - self->tx_pos);
+      gsize before = self->tx_pos;
+      const char *why;
+      gboolean all = gw_serial_port_write (&self->port, self->tx, self->tx_len, &self->tx_pos, &why);
 
-      if (n < 0 && errno == EINTR)
-        continue;
-      if (n < 0 && errno == EAGAIN)
-        {
-          wait_writable (self);
-          return;
-        }
-      if (n < 0)
-        {
-          why = g_strerror (errno);
-          go (self, why);
-          return;
-        }
-      self->tx_pos += n;
-      self->counters.bytes_out += n;
-      if (self->tx_pos == self->tx_len)
+      self->counters.bytes_out += self->tx_pos - before;
+      if (all)
         note_sent (self);
+      else if (why != NULL)
+        go (self, why);
+      else
+        return;
     }
 }
 
-static gboolean
-on_writable (int fd, GIOCondition condition, gpointer data)
+static void
+flush_turn (gpointer data)
 {
   GwSerialLine *self = data;
 
   g_atomic_ref_count_inc (&self->refs);
-  /* flush () makes a new source if the line fills again. */
-  g_clear_pointer (&self->out, g_source_unref);
   flush (self);
-  if (self->fd >= 0)
+  if (gw_serial_port_is_open (&self->port))
     self->funcs->changed (self->owner);
   line_unref (self);
-  return G_SOURCE_REMOVE;
 }
 
 void
 gw_serial_line_kick (GwSerialLine *self)
 {
-  if (self->fd < 0 || self->out != NULL)
-    return;
-  g_atomic_ref_count_inc (&self->refs);
-  flush (self);
-  if (self->fd >= 0)
-    self->funcs->changed (self->owner);
-  line_unref (self);
+  if (gw_serial_port_is_open (&self->port) && !gw_serial_port_is_full (&self->port))
+    flush_turn (self);
 }
 
 /* ---- From the wire ---- */
@@ -164,7 +117,7 @@ gw_serial_line_kick (GwSerialLine *self)
 static void
 decode (GwSerialLine *self, const guint8 *data, gsize len)
 {
-  while (len > 0 && self->fd >= 0)
+  while (len > 0 && gw_serial_port_is_open (&self->port))
     {
       GwFrame frame;
       size_t used = 0;
@@ -177,44 +130,33 @@ decode (GwSerialLine *self, const guint8 *data, gsize len)
 }
 
 static void
-read_turn (GwSerialLine *self, GIOCondition condition)
+take (GwSerialLine *self, const guint8 *data, gsize len)
 {
-  guint8 data[READ_PER_TURN];
-  ssize_t n = read (self->fd, data, sizeof data);
-
-  if (n > 0)
-    {
-      self->counters.bytes_in += n;
-      if (self->funcs->heard != NULL)
-        self->funcs->heard (self->owner, n);
-      decode (self, data, n);
-      if (self->fd >= 0)
-        self->funcs->changed (self->owner);
-    }
-  else if (n == 0)
-    go (self, "hang-up");
-  else if (errno == EAGAIN)
-    {
-      /* A hung-up terminal that still blocks would spin the loop. */
-      if (condition & (G_IO_HUP | G_IO_ERR))
-        go (self, "hang-up");
-    }
-  else if (errno != EINTR)
-    go (self, g_strerror (errno));
+  self->counters.bytes_in += len;
+  if (self->funcs->heard != NULL)
+    self->funcs->heard (self->owner, len);
+  decode (self, data, len);
+  if (gw_serial_port_is_open (&self->port))
+    self->funcs->changed (self->owner);
 }
 
-static gboolean
-on_readable (int fd, GIOCondition condition, gpointer data)
+static void
+read_turn (gpointer data, GIOCondition condition)
 {
   GwSerialLine *self = data;
-  gboolean alive;
+  guint8 octets[READ_PER_TURN];
+  const char *why;
+  gssize n = gw_serial_port_read (&self->port, condition, octets, sizeof octets, &why);
 
   g_atomic_ref_count_inc (&self->refs);
-  read_turn (self, condition);
-  alive = self->fd >= 0;
+  if (n > 0)
+    take (self, octets, (gsize) n);
+  else if (n < 0)
+    go (self, why);
   line_unref (self);
-  return alive ? G_SOURCE_CONTINUE : G_SOURCE_REMOVE;
 }
+
+static const GwSerialPortFuncs port_funcs = { .readable = read_turn, .writable = flush_turn };
 
 /* ---- Life ---- */
 
@@ -224,7 +166,6 @@ gw_serial_line_new (int fd, gsize datagram_max, const GwSerialLineFuncs *funcs, 
   GwSerialLine *self = g_new0 (GwSerialLine, 1);
 
   g_atomic_ref_count_init (&self->refs);
-  self->fd = fd;
   self->funcs = funcs;
   self->owner = owner;
   self->datagram_max = datagram_max;
@@ -232,9 +173,7 @@ gw_serial_line_new (int fd, gsize datagram_max, const GwSerialLineFuncs *funcs, 
   gw_frame_decoder_init (&self->decoder, self->rx, datagram_max + GW_FRAME_OVERHEAD);
   self->tx_size = GW_FRAME_ENCODED_MAX (datagram_max);
   self->tx = g_malloc (self->tx_size);
-  self->in = g_unix_fd_source_new (fd, G_IO_IN | G_IO_HUP | G_IO_ERR);
-  g_source_set_callback (self->in, G_SOURCE_FUNC (on_readable), self, NULL);
-  g_source_attach (self->in, NULL);
+  gw_serial_port_init (&self->port, fd, &port_funcs, self);
   return self;
 }
 
