@@ -6,7 +6,6 @@
 #include <gnutls/dtls.h>
 #include <gnutls/gnutls.h>
 #include <gnutls/x509.h>
-#include <glib/gstdio.h>
 #include <string.h>
 
 #include "gw-data-codec.h"
@@ -14,6 +13,7 @@
 #include "gw-sim-endpoint.h"
 #include "gw-sim-lie.h"
 #include "gw-status.h"
+#include "sim-rig.h"
 
 #define PRIORITY                                                                                             \
   "NONE:+VERS-DTLS1.2:+AES-128-GCM:+AEAD:+ECDHE-ECDSA:+SIGN-ECDSA-SHA256:+GROUP-SECP256R1:+COMP-NULL:+"      \
@@ -24,9 +24,7 @@
 
 typedef struct
 {
-  char *folder;
-  GwClock *clock;
-  GwLoop *loop;
+  SimRig rig;
   GwSimEndpoint *endpoint;
 
   GQueue to_gateway, to_endpoint; /* of GBytes */
@@ -195,9 +193,7 @@ pass (Fixture *f, gint64 ms)
 {
   for (gint64 t = 0; t < ms; t += 10)
     {
-      gw_clock_advance (f->clock, 10 * 1000);
-      while (g_main_context_iteration (NULL, FALSE))
-        ;
+      sim_rig_jump (&f->rig, 10 * 1000);
       for (guint n = 0; n < DATAGRAMS_PER_STEP
                         && !(g_queue_is_empty (&f->to_gateway) && g_queue_is_empty (&f->to_endpoint));
            n++)
@@ -284,10 +280,9 @@ set_up (Fixture *f, gconstpointer data)
   GwSimEndpointConfig config = { .manufacturer = "Gangway", .model = "SIM-1", .firmware = "1" };
   g_autofree char *flash = NULL;
 
-  f->folder = g_dir_make_tmp ("gw-sim-session-XXXXXX", NULL);
-  flash = g_build_filename (f->folder, "flash", NULL);
-  f->clock = gw_clock_new_mock (G_USEC_PER_SEC, 1700000000 * (gint64)G_USEC_PER_SEC);
-  config.loop = f->loop = gw_loop_new (NULL, f->clock);
+  sim_rig_init (&f->rig);
+  config.loop = f->rig.loop;
+  flash = g_build_filename (f->rig.folder, "flash", NULL);
   f->endpoint = gw_sim_endpoint_new (&config, "S1", 1, gw_sim_puf_new_model (1, &GW_SIM_PUF_MODEL_DEFAULT),
                                      flash, &error);
   g_assert_no_error (error);
@@ -304,13 +299,7 @@ set_up (Fixture *f, gconstpointer data)
 static void
 tear_down (Fixture *f, gconstpointer data)
 {
-  g_autofree char *flash = g_build_filename (f->folder, "flash", NULL);
-  g_autoptr (GDir) dir = g_dir_open (flash, 0, NULL);
-  const char *name;
-
   gw_sim_endpoint_free (f->endpoint);
-  gw_loop_free (f->loop);
-  gw_clock_unref (f->clock);
   gnutls_deinit (f->server);
   gnutls_certificate_free_credentials (f->credentials);
   gnutls_x509_crt_deinit (f->crt);
@@ -318,15 +307,7 @@ tear_down (Fixture *f, gconstpointer data)
   g_queue_clear_full (&f->to_gateway, (GDestroyNotify)g_bytes_unref);
   g_queue_clear_full (&f->to_endpoint, (GDestroyNotify)g_bytes_unref);
   g_clear_pointer (&f->answer, g_bytes_unref);
-  while ((name = g_dir_read_name (dir)))
-    {
-      g_autofree char *path = g_build_filename (flash, name, NULL);
-
-      g_unlink (path);
-    }
-  g_rmdir (flash);
-  g_rmdir (f->folder);
-  g_free (f->folder);
+  sim_rig_clear (&f->rig);
 }
 
 static gint64

@@ -8,7 +8,6 @@
 #include <gio/gio.h>
 #include <gio/gunixsocketaddress.h>
 #include <glib/gstdio.h>
-#include <poll.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -16,171 +15,121 @@
 #include "gw-link-codec.h"
 #include "gw-sim-control.h"
 #include "gw-sim-plant.h"
-#include "gw-sim.h"
 #include "gw-status.h"
-
-typedef struct
-{
-  char *folder;
-  GwClock *clock;
-  GwLoop *loop;
-  GwSim *sim;
-  const char *device; /* for the first endpoint; NULL: none */
-} Fixture;
+#include "sim-rig.h"
+#include "sim-terminal.h"
 
 /* One user of a port. */
 typedef struct
 {
+  SimRig *rig;
   guint port;
-  int fd;
-  guint64 octets_read; /* counted as the port's octets_out */
+  SimTerminal terminal;
   GwFrameDecoder decoder;
   guint8 frame[2048];
 } Line;
 
+/* Two endpoints; `device`: for the first one, NULL: none. */
 static void
-remove_tree (const char *path)
+start (SimRig *rig, const char *seed, const char *sram, const char *device)
 {
-  g_autoptr (GDir) dir = g_dir_open (path, 0, NULL);
-  const char *name;
+  const char *devices[] = { device, NULL };
+  GwSimOptions options = sim_rig_options (rig);
 
-  while (dir && (name = g_dir_read_name (dir)))
-    {
-      g_autofree char *child = g_build_filename (path, name, NULL);
+  options.n_endpoints = 2;
+  options.devices = devices;
+  options.seed = seed;
+  options.sram = sram;
+  sim_rig_start (rig, &options);
+}
 
-      if (g_file_test (child, G_FILE_TEST_IS_DIR) && !g_file_test (child, G_FILE_TEST_IS_SYMLINK))
-        remove_tree (child);
-      else
-        g_unlink (child);
-    }
-  g_rmdir (path);
+/* The simulator ends, and the flash of its chips is lost. */
+static void
+end_without_state (SimRig *rig)
+{
+  g_autofree char *state = g_build_filename (rig->folder, "state", NULL);
+
+  g_clear_pointer (&rig->sim, gw_sim_free);
+  sim_rig_remove_tree (state);
 }
 
 static void
-start (Fixture *f, const char *seed, const char *sram)
+set_up (SimRig *rig, gconstpointer data)
 {
-  const char *devices[] = { f->device, NULL };
-  GwSimOptions options = {
-    .n_endpoints = 2,
-    .devices = devices,
-    .folder = f->folder,
-    .seed = seed,
-    .sram = sram,
-    .manufacturer = "Gangway",
-    .model = "SIM-1",
-    .firmware = "1.0.0",
-    .puf = GW_SIM_PUF_MODEL_DEFAULT,
-  };
-  g_autoptr (GError) error = NULL;
-
-  f->sim = gw_sim_new (f->loop, &options, &error);
-  g_assert_no_error (error);
+  sim_rig_init (rig);
+  start (rig, "test", NULL, NULL);
 }
 
 static void
-set_up (Fixture *f, gconstpointer data)
+tear_down (SimRig *rig, gconstpointer data)
 {
-  f->folder = g_dir_make_tmp ("gw-sim-XXXXXX", NULL);
-  f->clock = gw_clock_new_mock (G_USEC_PER_SEC, 1700000000 * (gint64)G_USEC_PER_SEC);
-  f->loop = gw_loop_new (NULL, f->clock);
-  start (f, "test", NULL);
+  sim_rig_clear (rig);
 }
 
 static void
-tear_down (Fixture *f, gconstpointer data)
-{
-  gw_sim_free (f->sim);
-  gw_loop_free (f->loop);
-  gw_clock_unref (f->clock);
-  remove_tree (f->folder);
-  g_free (f->folder);
-}
-
-static void
-pass (Fixture *f, gint64 ms)
+pass (SimRig *rig, gint64 ms)
 {
   for (gint64 t = 0; t < ms; t += 10)
-    {
-      gw_clock_advance (f->clock, 10 * 1000);
-      while (g_main_context_iteration (NULL, FALSE))
-        ;
-    }
+    sim_rig_jump (rig, 10 * 1000);
 }
 
 static json_t *
-command (Fixture *f, const char *line)
+port_status (SimRig *rig, guint port)
 {
-  json_t *answer = gw_sim_command (f->sim, line);
+  g_autofree char *line = g_strdup_printf ("status %u", port);
+  json_t *answer = sim_rig_command (rig, line);
+  json_t *status = json_incref (json_array_get (json_object_get (answer, "endpoints"), 0));
 
-  if (!json_is_true (json_object_get (answer, "ok")))
-    g_error ("%s: %s", line, json_string_value (json_object_get (answer, "error")));
-  return answer;
+  json_decref (answer);
+  return status;
 }
 
-static void
-tell (Fixture *f, const char *line)
+static char *
+port_path (SimRig *rig, guint port)
 {
-  json_decref (command (f, line));
-}
+  g_autofree char *name = g_strdup_printf ("ttyGW%u", port);
 
-static int
-open_port (Fixture *f, guint port)
-{
-  g_autofree char *name = g_strdup_printf ("ttyGW%u", port), *path = g_build_filename (f->folder, name, NULL);
-
-  return open (path, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+  return g_build_filename (rig->folder, name, NULL);
 }
 
 static guint64
-count_octets (Fixture *f, guint port, const char *which)
+count_octets (SimRig *rig, guint port, const char *which)
 {
-  g_autofree char *line = g_strdup_printf ("status %u", port);
-  json_t *answer = command (f, line);
-  json_t *status = json_array_get (json_object_get (answer, "endpoints"), 0);
+  json_t *status = port_status (rig, port);
   guint64 n = json_integer_value (json_object_get (json_object_get (status, "line"), which));
 
-  json_decref (answer);
+  json_decref (status);
   return n;
 }
 
-static void
-line_open (Fixture *f, Line *line, guint port)
+static guint64
+line_counter (gpointer data, const char *name)
 {
+  Line *line = data;
+
+  return count_octets (line->rig, line->port, name);
+}
+
+static void
+line_attach (SimRig *rig, Line *line, guint port, int fd)
+{
+  line->rig = rig;
   line->port = port;
-  line->fd = open_port (f, port);
-  g_assert_cmpint (line->fd, >=, 0);
-  line->octets_read = count_octets (f, port, "octets_out");
+  sim_terminal_attach (&line->terminal, fd, line_counter, line);
   gw_frame_decoder_init (&line->decoder, line->frame, sizeof line->frame);
-  pass (f, 60);
-}
-
-/* The kernel carries octets across a pty when it sees fit: waits until the simulator has them. */
-static void
-line_write (Fixture *f, Line *line, const guint8 *octets, gsize len)
-{
-  guint64 goal = count_octets (f, line->port, "octets_in") + len;
-
-  g_assert_cmpint (write (line->fd, octets, len), ==, len);
-  while (count_octets (f, line->port, "octets_in") < goal)
-    g_main_context_iteration (NULL, FALSE);
-}
-
-/* FALSE once all that the simulator wrote has been read. */
-static gboolean
-line_read (Fixture *f, Line *line, guint8 *octet)
-{
-  struct pollfd fd = { .fd = line->fd, .events = POLLIN };
-
-  if (line->octets_read == count_octets (f, line->port, "octets_out"))
-    return FALSE;
-  g_assert_cmpint (poll (&fd, 1, 60000), ==, 1);
-  g_assert_cmpint (read (line->fd, octet, 1), ==, 1);
-  line->octets_read++;
-  return TRUE;
 }
 
 static void
-say_hello (Fixture *f, Line *line, guint8 seq)
+line_open (SimRig *rig, Line *line, guint port)
+{
+  g_autofree char *path = port_path (rig, port);
+
+  line_attach (rig, line, port, open (path, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC));
+  pass (rig, 60);
+}
+
+static void
+say_hello (SimRig *rig, Line *line, guint8 seq)
 {
   GwLinkHelloReq req = { 0 };
   guint8 message[64], octets[GW_FRAME_ENCODED_MAX (64)];
@@ -193,16 +142,16 @@ say_hello (Fixture *f, Line *line, guint8 seq)
   g_assert_cmpint (gw_smp_end (&w, &len), ==, GW_OK);
   frame.info = (GwBytes){ message, len };
   g_assert_cmpint (gw_frame_encode (&frame, octets, sizeof octets, &len), ==, GW_OK);
-  line_write (f, line, octets, len);
+  sim_terminal_write (&line->terminal, octets, len);
 }
 
 /* The next frame that is plain SMP; the endpoint's ClientHellos are passed over. */
 static gboolean
-next_smp (Fixture *f, Line *line, guint8 *message, gsize size, gsize *len)
+next_smp (SimRig *rig, Line *line, guint8 *message, gsize size, gsize *len)
 {
   guint8 octet;
 
-  while (line_read (f, line, &octet))
+  while (sim_terminal_read (&line->terminal, &octet, 1) > 0)
     {
       GwFrame frame;
 
@@ -220,7 +169,7 @@ next_smp (Fixture *f, Line *line, guint8 *message, gsize size, gsize *len)
 
 /* Asks and gives the key id in hex; NULL for silence or something undecodable. */
 static char *
-ask (Fixture *f, Line *line)
+ask (SimRig *rig, Line *line)
 {
   guint8 message[1024];
   GwSmpMessage smp;
@@ -228,9 +177,9 @@ ask (Fixture *f, Line *line)
   GString *text;
   gsize len;
 
-  say_hello (f, line, 9);
-  pass (f, 30);
-  if (!next_smp (f, line, message, sizeof message, &len) || gw_smp_decode (message, len, &smp) != GW_OK
+  say_hello (rig, line, 9);
+  pass (rig, 30);
+  if (!next_smp (rig, line, message, sizeof message, &len) || gw_smp_decode (message, len, &smp) != GW_OK
       || smp.seq != 9 || gw_link_hello_rsp_decode (smp.body, &hello) != GW_OK)
     return NULL;
   text = g_string_new (NULL);
@@ -240,22 +189,22 @@ ask (Fixture *f, Line *line)
 }
 
 static char *
-ask_port (Fixture *f, guint port)
+ask_port (SimRig *rig, guint port)
 {
   Line line;
   char *kid;
 
-  line_open (f, &line, port);
-  kid = ask (f, &line);
-  close (line.fd);
-  pass (f, 60);
+  line_open (rig, &line, port);
+  kid = ask (rig, &line);
+  sim_terminal_close (&line.terminal);
+  pass (rig, 60);
   return kid;
 }
 
 static char *
-read_chips (Fixture *f)
+read_chips (SimRig *rig)
 {
-  g_autofree char *path = g_build_filename (f->folder, "chips.csv", NULL);
+  g_autofree char *path = g_build_filename (rig->folder, "chips.csv", NULL);
   char *text;
 
   g_assert_true (g_file_get_contents (path, &text, NULL, NULL));
@@ -265,9 +214,9 @@ read_chips (Fixture *f)
 /* ---- Tests ---- */
 
 static void
-test_hello (Fixture *f, gconstpointer data)
+test_hello (SimRig *rig, gconstpointer data)
 {
-  g_autofree char *chips = read_chips (f), *first = ask_port (f, 0), *second = ask_port (f, 1);
+  g_autofree char *chips = read_chips (rig), *first = ask_port (rig, 0), *second = ask_port (rig, 1);
   g_auto (GStrv) lines = g_strsplit (chips, "\n", -1);
   g_autofree char *row0 = g_strconcat (first, ",Gangway,SIM-1,S0000001", NULL);
   g_autofree char *row1 = g_strconcat (second, ",Gangway,SIM-1,S0000002", NULL);
@@ -281,254 +230,231 @@ test_hello (Fixture *f, gconstpointer data)
 
 /* The same folder, and the same seed elsewhere, are the same chips; another seed is others. */
 static void
-test_seed (Fixture *f, gconstpointer data)
+test_seed (SimRig *rig, gconstpointer data)
 {
-  g_autofree char *chips = read_chips (f), *again = NULL, *fresh = NULL, *other = NULL;
-  g_autofree char *state = g_build_filename (f->folder, "state", NULL);
+  g_autofree char *chips = read_chips (rig), *again = NULL, *fresh = NULL, *other = NULL;
 
-  gw_sim_free (f->sim);
-  start (f, "test", NULL);
-  again = read_chips (f);
+  start (rig, "test", NULL, NULL);
+  again = read_chips (rig);
   g_assert_cmpstr (again, ==, chips);
 
-  gw_sim_free (f->sim);
-  remove_tree (state);
-  start (f, "test", NULL);
-  fresh = read_chips (f);
+  end_without_state (rig);
+  start (rig, "test", NULL, NULL);
+  fresh = read_chips (rig);
   g_assert_cmpstr (fresh, ==, chips);
 
-  gw_sim_free (f->sim);
-  remove_tree (state);
-  start (f, "other", NULL);
-  other = read_chips (f);
+  end_without_state (rig);
+  start (rig, "other", NULL, NULL);
+  other = read_chips (rig);
   g_assert_cmpstr (other, !=, chips);
 }
 
 static void
-test_unplug (Fixture *f, gconstpointer data)
+test_unplug (SimRig *rig, gconstpointer data)
 {
-  g_autofree char *before = NULL, *after = NULL;
-  guint8 octet;
-  gssize n;
+  g_autofree char *path = port_path (rig, 0), *before = NULL, *after = NULL;
   Line line;
 
-  line_open (f, &line, 0);
-  before = ask (f, &line);
+  line_open (rig, &line, 0);
+  before = ask (rig, &line);
   g_assert_nonnull (before);
-  tell (f, "unplug 0");
-  g_assert_cmpint (open_port (f, 0), ==, -1);
-  g_assert_cmpint (errno, ==, ENOENT);
-  do
-    n = read (line.fd, &octet, 1);
-  while (n == 1);
-  g_assert_true (n == 0 || errno == EIO);
-  close (line.fd);
+  sim_rig_tell (rig, "unplug 0");
+  g_assert_false (g_file_test (path, G_FILE_TEST_IS_SYMLINK));
+  sim_terminal_assert_hung_up (&line.terminal);
+  sim_terminal_close (&line.terminal);
 
-  tell (f, "replug 0");
-  after = ask_port (f, 0);
+  sim_rig_tell (rig, "replug 0");
+  after = ask_port (rig, 0);
   g_assert_cmpstr (after, ==, before);
 }
 
 /* A device of the machine's: the far end of it is the line's. */
 static void
-device_appear (Fixture *f, Line *line, const char *path)
+device_appear (SimRig *rig, Line *line, const char *path)
 {
+  int fd = posix_openpt (O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
   char slave[64];
 
-  line->port = 0;
-  line->fd = posix_openpt (O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
-  g_assert_cmpint (line->fd, >=, 0);
-  g_assert_true (grantpt (line->fd) == 0 && unlockpt (line->fd) == 0);
-  g_assert_cmpint (ptsname_r (line->fd, slave, sizeof slave), ==, 0);
+  g_assert_true (grantpt (fd) == 0 && unlockpt (fd) == 0);
+  g_assert_cmpint (ptsname_r (fd, slave, sizeof slave), ==, 0);
   g_assert_cmpint (symlink (slave, path), ==, 0);
+  line_attach (rig, line, 0, fd);
 }
 
 static gboolean
-is_open (Fixture *f)
+is_open (SimRig *rig)
 {
-  json_t *answer = command (f, "status 0");
-  json_t *status = json_array_get (json_object_get (answer, "endpoints"), 0);
+  json_t *status = port_status (rig, 0);
   gboolean open = json_is_true (json_object_get (json_object_get (status, "line"), "open"));
 
-  json_decref (answer);
+  json_decref (status);
   return open;
-}
-
-static char *
-ask_device (Fixture *f, Line *line)
-{
-  line->octets_read = count_octets (f, 0, "octets_out");
-  gw_frame_decoder_init (&line->decoder, line->frame, sizeof line->frame);
-  return ask (f, line);
 }
 
 /* Comes late, goes, comes back; the endpoint stays the same. */
 static void
-test_device (Fixture *f, gconstpointer data)
+test_device (SimRig *rig, gconstpointer data)
 {
-  g_autofree char *path = g_build_filename (f->folder, "device", NULL), *before = NULL, *after = NULL;
+  g_autofree char *path = g_build_filename (rig->folder, "device", NULL), *before = NULL, *after = NULL;
   Line line;
 
-  gw_sim_free (f->sim);
-  f->device = path;
-  start (f, "test", NULL);
-  f->device = NULL;
-  pass (f, 200);
-  g_assert_false (is_open (f));
-  device_appear (f, &line, path);
-  pass (f, 60);
-  g_assert_true (is_open (f));
-  before = ask_device (f, &line);
+  start (rig, "test", NULL, path);
+  pass (rig, 200);
+  g_assert_false (is_open (rig));
+  device_appear (rig, &line, path);
+  pass (rig, 60);
+  g_assert_true (is_open (rig));
+  before = ask (rig, &line);
   g_assert_nonnull (before);
 
-  close (line.fd);
+  sim_terminal_close (&line.terminal);
   g_unlink (path);
-  while (is_open (f))
+  while (is_open (rig))
     g_main_context_iteration (NULL, FALSE);
-  device_appear (f, &line, path);
-  pass (f, 900);
-  g_assert_false (is_open (f));
-  pass (f, 160);
-  g_assert_true (is_open (f));
-  after = ask_device (f, &line);
+  device_appear (rig, &line, path);
+  pass (rig, 900);
+  g_assert_false (is_open (rig));
+  pass (rig, 160);
+  g_assert_true (is_open (rig));
+  after = ask (rig, &line);
   g_assert_cmpstr (after, ==, before);
-  tell (f, "unplug 0");
-  g_assert_false (is_open (f));
+  sim_rig_tell (rig, "unplug 0");
+  g_assert_false (is_open (rig));
   g_assert_true (g_file_test (path, G_FILE_TEST_EXISTS));
-  close (line.fd);
+  sim_terminal_close (&line.terminal);
 }
 
 /* What is sent while nobody listens is lost, not kept for who comes later. */
 static void
-test_nobody_listens (Fixture *f, gconstpointer data)
+test_nobody_listens (SimRig *rig, gconstpointer data)
 {
+  g_autofree char *path = port_path (rig, 0);
   guint8 octet;
   Line line;
 
-  pass (f, 5000);
-  g_assert_cmpuint (count_octets (f, 0, "octets_out"), ==, 0);
-  line.fd = open_port (f, 0);
-  g_assert_cmpint (read (line.fd, &octet, 1), ==, -1);
+  pass (rig, 5000);
+  g_assert_cmpuint (count_octets (rig, 0, "octets_out"), ==, 0);
+  line_attach (rig, &line, 0, open (path, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC));
+  g_assert_cmpint (read (line.terminal.fd, &octet, 1), ==, -1);
   g_assert_cmpint (errno, ==, EAGAIN);
-  close (line.fd);
+  sim_terminal_close (&line.terminal);
 }
 
 static void
-test_power (Fixture *f, gconstpointer data)
+test_power (SimRig *rig, gconstpointer data)
 {
   g_autofree char *before = NULL, *off = NULL, *after = NULL;
-  json_t *answer, *status;
+  json_t *status;
   Line line;
 
-  line_open (f, &line, 0);
-  before = ask (f, &line);
-  tell (f, "power 0 off");
-  off = ask (f, &line);
+  line_open (rig, &line, 0);
+  before = ask (rig, &line);
+  sim_rig_tell (rig, "power 0 off");
+  off = ask (rig, &line);
   g_assert_null (off);
-  tell (f, "power 0 on");
-  tell (f, "power-cycle all");
-  after = ask (f, &line);
+  sim_rig_tell (rig, "power 0 on");
+  sim_rig_tell (rig, "power-cycle all");
+  after = ask (rig, &line);
   g_assert_cmpstr (after, ==, before);
-  close (line.fd);
+  sim_terminal_close (&line.terminal);
 
-  answer = command (f, "status 0");
-  status = json_array_get (json_object_get (answer, "endpoints"), 0);
+  status = port_status (rig, 0);
   g_assert_cmpint (json_integer_value (json_object_get (status, "power_ups")), ==, 3);
   g_assert_cmpint (json_integer_value (json_object_get (status, "fixed")), >, 40);
   g_assert_cmpint (json_integer_value (json_object_get (status, "fixed")), <, 200);
-  json_decref (answer);
+  json_decref (status);
 }
 
 static void
-test_clone_and_foreign (Fixture *f, gconstpointer data)
+test_clone_and_foreign (SimRig *rig, gconstpointer data)
 {
-  g_autofree char *original = ask_port (f, 1), *clone = NULL, *foreign = NULL, *chips = NULL;
-  json_t *answer = command (f, "clone 1");
+  g_autofree char *original = ask_port (rig, 1), *clone = NULL, *foreign = NULL, *chips = NULL;
+  json_t *answer = sim_rig_command (rig, "clone 1");
 
   g_assert_cmpint (json_integer_value (json_object_get (answer, "port")), ==, 2);
   json_decref (answer);
-  clone = ask_port (f, 2);
+  clone = ask_port (rig, 2);
   g_assert_cmpstr (clone, ==, original);
 
-  answer = command (f, "foreign");
+  answer = sim_rig_command (rig, "foreign");
   g_assert_cmpint (json_integer_value (json_object_get (answer, "port")), ==, 3);
   json_decref (answer);
-  foreign = ask_port (f, 3);
-  chips = read_chips (f);
+  foreign = ask_port (rig, 3);
+  chips = read_chips (rig);
   g_assert_nonnull (foreign);
   g_assert_null (strstr (chips, foreign));
 }
 
 static void
-test_move (Fixture *f, gconstpointer data)
+test_move (SimRig *rig, gconstpointer data)
 {
-  g_autofree char *before = ask_port (f, 0), *old = NULL, *new = NULL;
+  g_autofree char *before = ask_port (rig, 0), *old = NULL, *new = NULL;
   json_t *answer;
 
-  tell (f, "move 0 new");
-  old = ask_port (f, 0);
-  new = ask_port (f, 2);
+  sim_rig_tell (rig, "move 0 new");
+  old = ask_port (rig, 0);
+  new = ask_port (rig, 2);
   g_assert_null (old);
   g_assert_cmpstr (new, ==, before);
 
-  answer = gw_sim_command (f->sim, "move 2 1");
+  answer = gw_sim_command (rig->sim, "move 2 1");
   g_assert_true (json_is_false (json_object_get (answer, "ok")));
   json_decref (answer);
-  tell (f, "move 2 0");
+  sim_rig_tell (rig, "move 2 0");
   g_free (g_steal_pointer (&new));
-  new = ask_port (f, 0);
+  new = ask_port (rig, 0);
   g_assert_cmpstr (new, ==, before);
 }
 
 static void
-test_weather (Fixture *f, gconstpointer data)
+test_weather (SimRig *rig, gconstpointer data)
 {
   g_autofree char *dropped = NULL, *fine = NULL;
   Line line;
 
-  line_open (f, &line, 0);
-  tell (f, "drop 0 1");
-  dropped = ask (f, &line);
+  line_open (rig, &line, 0);
+  sim_rig_tell (rig, "drop 0 1");
+  dropped = ask (rig, &line);
   g_assert_null (dropped);
   g_assert_cmpuint (line.decoder.counters.bad_fcs, ==, 0);
-  tell (f, "drop 0 0");
-  fine = ask (f, &line);
+  sim_rig_tell (rig, "drop 0 0");
+  fine = ask (rig, &line);
   g_assert_nonnull (fine);
 
   /* The endpoint goes on sending ClientHellos; all arrive damaged now. */
-  tell (f, "corrupt all 1");
+  sim_rig_tell (rig, "corrupt all 1");
   for (guint i = 0; i < 20; i++)
     {
       g_autofree char *damaged = NULL;
 
-      tell (f, "power-cycle 0");
-      damaged = ask (f, &line);
+      sim_rig_tell (rig, "power-cycle 0");
+      damaged = ask (rig, &line);
       g_assert_null (damaged);
     }
   g_assert_cmpuint (line.decoder.counters.bad_fcs + line.decoder.counters.too_short
                         + line.decoder.counters.aborted + line.decoder.counters.bad_control,
                     >, 10);
-  close (line.fd);
+  sim_terminal_close (&line.terminal);
 }
 
 static void
-test_hang (Fixture *f, gconstpointer data)
+test_hang (SimRig *rig, gconstpointer data)
 {
   g_autofree char *hanging = NULL, *back = NULL;
   Line line;
 
-  line_open (f, &line, 0);
-  tell (f, "hang 0");
-  hanging = ask (f, &line);
+  line_open (rig, &line, 0);
+  sim_rig_tell (rig, "hang 0");
+  hanging = ask (rig, &line);
   g_assert_null (hanging);
-  tell (f, "resume 0");
-  back = ask (f, &line);
+  sim_rig_tell (rig, "resume 0");
+  back = ask (rig, &line);
   g_assert_nonnull (back);
-  close (line.fd);
+  sim_terminal_close (&line.terminal);
 }
 
 static void
-test_lies (Fixture *f, gconstpointer data)
+test_lies (SimRig *rig, gconstpointer data)
 {
   g_autofree char *truth = NULL, *key_id = NULL, *after = NULL;
   guint8 message[1024];
@@ -538,53 +464,53 @@ test_lies (Fixture *f, gconstpointer data)
   Line line;
   gsize len;
 
-  line_open (f, &line, 0);
-  truth = ask (f, &line);
+  line_open (rig, &line, 0);
+  truth = ask (rig, &line);
 
-  tell (f, "lie 0 key-id");
-  key_id = ask (f, &line);
+  sim_rig_tell (rig, "lie 0 key-id");
+  key_id = ask (rig, &line);
   g_assert_nonnull (key_id);
   g_assert_cmpstr (key_id, !=, truth);
 
-  tell (f, "lie 0 sequence");
-  say_hello (f, &line, 9);
-  pass (f, 30);
-  g_assert_true (next_smp (f, &line, message, sizeof message, &len));
+  sim_rig_tell (rig, "lie 0 sequence");
+  say_hello (rig, &line, 9);
+  pass (rig, 30);
+  g_assert_true (next_smp (rig, &line, message, sizeof message, &len));
   g_assert_cmpint (gw_smp_decode (message, len, &smp), ==, GW_OK);
   g_assert_cmpuint (smp.seq, !=, 9);
 
-  tell (f, "lie 0 lengths");
+  sim_rig_tell (rig, "lie 0 lengths");
   for (guint i = 0; i < 20; i++)
     {
-      say_hello (f, &line, 9);
-      pass (f, 30);
-      g_assert_true (next_smp (f, &line, message, sizeof message, &len));
+      say_hello (rig, &line, 9);
+      pass (rig, 30);
+      g_assert_true (next_smp (rig, &line, message, sizeof message, &len));
       wrong += gw_smp_decode (message, len, &smp) != GW_OK
                || gw_link_hello_rsp_decode (smp.body, &hello) != GW_OK;
     }
   g_assert_cmpuint (wrong, ==, 20);
 
-  tell (f, "lie 0 hello");
-  pass (f, 500);
-  while (next_smp (f, &line, message, sizeof message, &len))
+  sim_rig_tell (rig, "lie 0 hello");
+  pass (rig, 500);
+  while (next_smp (rig, &line, message, sizeof message, &len))
     if (gw_smp_decode (message, len, &smp) == GW_OK && gw_link_hello_rsp_decode (smp.body, &hello) == GW_OK)
       unasked++;
   g_assert_cmpuint (unasked, >, 20);
 
-  tell (f, "lie 0 off");
-  pass (f, 30);
-  while (next_smp (f, &line, message, sizeof message, &len))
+  sim_rig_tell (rig, "lie 0 off");
+  pass (rig, 30);
+  while (next_smp (rig, &line, message, sizeof message, &len))
     ;
-  after = ask (f, &line);
+  after = ask (rig, &line);
   g_assert_cmpstr (after, ==, truth);
-  close (line.fd);
+  sim_terminal_close (&line.terminal);
 }
 
 /* Readouts: made up here, 4 % of the bits differ between the two. */
 static void
-test_readouts (Fixture *f, gconstpointer data)
+test_readouts (SimRig *rig, gconstpointer data)
 {
-  g_autofree char *folder = g_build_filename (f->folder, "sram", NULL), *path = NULL, *state = NULL;
+  g_autofree char *folder = g_build_filename (rig->folder, "sram", NULL), *path = NULL;
   g_autofree guint8 *octets = g_malloc (2 * GW_SIM_PUF_READOUT);
   g_autofree char *before = NULL;
   g_autoptr (GRand) rand = g_rand_new_with_seed (1);
@@ -598,39 +524,35 @@ test_readouts (Fixture *f, gconstpointer data)
   path = g_build_filename (folder, "chip.bin", NULL);
   g_assert_true (g_file_set_contents (path, (const char *)octets, 2 * GW_SIM_PUF_READOUT, NULL));
 
-  gw_sim_free (f->sim);
-  state = g_build_filename (f->folder, "state", NULL);
-  remove_tree (state);
-  start (f, "test", folder);
-  before = ask_port (f, 1);
+  end_without_state (rig);
+  start (rig, "test", folder, NULL);
+  before = ask_port (rig, 1);
   g_assert_nonnull (before);
   for (guint i = 0; i < 3; i++)
     {
       g_autofree char *after = NULL;
-      json_t *answer;
+      json_t *status;
 
-      tell (f, "power-cycle 1");
-      after = ask_port (f, 1);
+      sim_rig_tell (rig, "power-cycle 1");
+      after = ask_port (rig, 1);
       g_assert_cmpstr (after, ==, before);
-      answer = command (f, "status 1");
-      g_assert_cmpint (json_integer_value (json_object_get (
-                           json_array_get (json_object_get (answer, "endpoints"), 0), "fixed"))
-                           > 0,
-                       ==, i % 2 == 0);
-      json_decref (answer);
+      status = port_status (rig, 1);
+      g_assert_cmpint (json_integer_value (json_object_get (status, "fixed")) > 0, ==, i % 2 == 0);
+      json_decref (status);
     }
 }
 
 static void
-test_reveal (Fixture *f, gconstpointer data)
+test_reveal (SimRig *rig, gconstpointer data)
 {
-  g_autofree char *path = g_build_filename (f->folder, "keys", NULL), *text = NULL, *kid = ask_port (f, 0);
+  g_autofree char *path = g_build_filename (rig->folder, "keys", NULL), *text = NULL,
+                  *kid = ask_port (rig, 0);
   g_auto (GStrv) lines = NULL;
   g_autofree char *prefix = g_strconcat (kid, " id ", NULL);
   g_autoptr (GError) error = NULL;
   GStatBuf info;
 
-  gw_sim_reveal (f->sim, path, &error);
+  gw_sim_reveal (rig->sim, path, &error);
   g_assert_no_error (error);
   g_assert_cmpint (g_stat (path, &info), ==, 0);
   g_assert_cmpint (info.st_mode & 0777, ==, 0600);
@@ -642,7 +564,7 @@ test_reveal (Fixture *f, gconstpointer data)
 }
 
 static void
-test_refusals (Fixture *f, gconstpointer data)
+test_refusals (SimRig *rig, gconstpointer data)
 {
   static const char *const lines[] = { "",
                                        "blub",
@@ -670,7 +592,7 @@ test_refusals (Fixture *f, gconstpointer data)
 
   for (guint i = 0; i < G_N_ELEMENTS (lines); i++)
     {
-      json_t *answer = gw_sim_command (f->sim, lines[i]);
+      json_t *answer = gw_sim_command (rig->sim, lines[i]);
 
       if (!json_is_false (json_object_get (answer, "ok"))
           || !json_is_string (json_object_get (answer, "error")))
@@ -688,9 +610,9 @@ count_command (gpointer data)
 /* Commands and answers over the socket, two on one connection; the connection that is still open goes with
  * the control. */
 static void
-test_control (Fixture *f, gconstpointer data)
+test_control (SimRig *rig, gconstpointer data)
 {
-  g_autofree char *path = g_build_filename (f->folder, "control", NULL);
+  g_autofree char *path = g_build_filename (rig->folder, "control", NULL);
   g_autoptr (GSocketClient) client = g_socket_client_new ();
   g_autoptr (GSocketAddress) address = g_unix_socket_address_new (path);
   g_autoptr (GSocketConnection) connection = NULL;
@@ -702,7 +624,7 @@ test_control (Fixture *f, gconstpointer data)
   GInputStream *input;
   guint n_commands = 0;
 
-  control = gw_sim_control_new (f->sim, path, count_command, &n_commands, &error);
+  control = gw_sim_control_new (rig->sim, path, count_command, &n_commands, &error);
   g_assert_no_error (error);
   connection = g_socket_client_connect (client, G_SOCKET_CONNECTABLE (address), NULL, &error);
   g_assert_no_error (error);
@@ -778,7 +700,7 @@ test_plant (void)
   g_assert_cmpfloat (read_point (plant, 1), <, 99);
 }
 
-#define ADD(name, func) g_test_add ("/sim/" name, Fixture, NULL, set_up, func, tear_down)
+#define ADD(name, func) g_test_add ("/sim/" name, SimRig, NULL, set_up, func, tear_down)
 
 int
 main (int argc, char **argv)

@@ -3,22 +3,18 @@
 /* The simulated RS-485 pair on a clock that the test moves: when octets end, who hears them, what a collision leaves, and
  * the stations and the adapter on it. */
 
-#include <fcntl.h>
-#include <gio/gio.h>
-#include <glib/gstdio.h>
 #include <string.h>
 #include <termios.h>
-#include <unistd.h>
 
 #include "gw-frame-codec.h"
 #include "gw-link-codec.h"
-#include "gw-sim-pair-adapter.h"
-#include "gw-sim.h"
+#include "gw-sim-pair.h"
+#include "sim-rig.h"
+#include "sim-terminal.h"
 
 #define SPEED 100000          /* an octet takes 100 us */
 #define OCTET_NSEC 100000
-#define START_USEC G_USEC_PER_SEC
-#define START_NSEC (START_USEC * 1000)
+#define START_NSEC (SIM_RIG_START_USEC * 1000)
 #define MSEC_NSEC 1000000
 
 typedef struct
@@ -60,8 +56,7 @@ static const GwSimPairUnitClass player_class = { on_heard, on_sent, on_flush };
 
 typedef struct
 {
-  GwClock *clock;
-  GwLoop *loop;
+  SimRig rig;
   GwSimPair *pair;
   Player players[N_PLAYERS];
 } Fixture;
@@ -69,9 +64,8 @@ typedef struct
 static void
 set_up (Fixture *f, gconstpointer data)
 {
-  f->clock = gw_clock_new_mock (START_USEC, 1700000000 * (gint64)G_USEC_PER_SEC);
-  f->loop = gw_loop_new (NULL, f->clock);
-  f->pair = gw_sim_pair_new (f->loop, SPEED, 485);
+  sim_rig_init (&f->rig);
+  f->pair = gw_sim_pair_new (f->rig.loop, SPEED, 485);
   for (guint i = 0; i < N_PLAYERS; i++)
     {
       gw_sim_pair_unit_init (&f->players[i].unit, &player_class);
@@ -91,23 +85,13 @@ tear_down (Fixture *f, gconstpointer data)
       g_array_unref (f->players[i].at);
     }
   gw_sim_pair_free (f->pair);
-  gw_loop_free (f->loop);
-  gw_clock_unref (f->clock);
+  sim_rig_clear (&f->rig);
 }
 
-static void
-turn (void)
-{
-  while (g_main_context_iteration (NULL, FALSE))
-    ;
-}
-
-/* In one jump, as a machine under load would have it. */
 static void
 jump (Fixture *f, gint64 usec)
 {
-  gw_clock_advance (f->clock, usec);
-  turn ();
+  sim_rig_jump (&f->rig, usec);
 }
 
 static void
@@ -280,76 +264,79 @@ test_portions (Fixture *f, gconstpointer data)
 
 typedef struct
 {
-  GwClock *clock;
-  GwLoop *loop;
-  GwSim *sim;
-  char *folder;
-  int fd;
+  SimRig rig;
+  SimTerminal terminal;
   guint8 buf[2048 + GW_FRAME_OVERHEAD];
   GwFrameDecoder decoder;
 } Lab;
 
-static void
-lab_set_up (Lab *lab, gconstpointer data)
-{
-  g_autoptr (GError) error = NULL;
-  GwSimOptions options = { .n_endpoints = GPOINTER_TO_UINT (data),
-                           .rs485 = { .n_endpoints = G_MAXUINT, .speed = 115200 },
-                           .seed = "pair",
-                           .manufacturer = "Maker",
-                           .model = "M",
-                           .firmware = "1",
-                           .puf = GW_SIM_PUF_MODEL_DEFAULT };
-  g_autofree char *line = NULL;
-  struct termios tio;
-
-  lab->folder = g_dir_make_tmp ("test-sim-pair-XXXXXX", NULL);
-  options.folder = lab->folder;
-  line = g_build_filename (lab->folder, "ttyRS0", NULL);
-  lab->clock = gw_clock_new_mock (START_USEC, 1700000000 * (gint64)G_USEC_PER_SEC);
-  lab->loop = gw_loop_new (NULL, lab->clock);
-  lab->sim = gw_sim_new (lab->loop, &options, &error);
-  g_assert_no_error (error);
-  lab->fd = open (line, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
-  g_assert_cmpint (lab->fd, >=, 0);
-  g_assert_cmpint (tcgetattr (lab->fd, &tio), ==, 0);
-  cfmakeraw (&tio);
-  cfsetspeed (&tio, B115200);
-  g_assert_cmpint (tcsetattr (lab->fd, TCSANOW, &tio), ==, 0);
-  gw_frame_decoder_init (&lab->decoder, lab->buf, sizeof lab->buf);
-  gw_clock_advance (lab->clock, 100 * 1000); /* until it is seen that the line was opened */
-  turn ();
-}
-
-static void
-lab_tear_down (Lab *lab, gconstpointer data)
-{
-  g_autofree char *remove = g_strdup_printf ("rm -rf '%s'", lab->folder);
-
-  close (lab->fd);
-  gw_sim_free (lab->sim);
-  gw_loop_free (lab->loop);
-  gw_clock_unref (lab->clock);
-  g_assert_true (g_spawn_command_line_sync (remove, NULL, NULL, NULL, NULL));
-  g_free (lab->folder);
-}
-
+/* A number, or whether it is so. */
 static gint64
 rs485_status (Lab *lab, const char *part, const char *key)
 {
-  json_t *answer = gw_sim_command (lab->sim, "rs485"), *status = json_object_get (answer, "rs485");
-  gint64 n = json_integer_value (json_object_get (part ? json_object_get (status, part) : status, key));
+  json_t *answer = sim_rig_command (&lab->rig, "rs485"), *status = json_object_get (answer, "rs485");
+  json_t *value = json_object_get (part ? json_object_get (status, part) : status, key);
+  gint64 n = json_is_true (value) ? 1 : json_integer_value (value);
 
   json_decref (answer);
   return n;
 }
 
-/* Octets cross a terminal in the kernel's own time: waits until the adapter has had @n. */
-static void
-wait_for_adapter (Lab *lab, gint64 n)
+static guint64
+adapter_counter (gpointer data, const char *name)
 {
-  while (rs485_status (lab, "adapter", "octets_in") < n)
-    turn ();
+  return rs485_status (data, "adapter", name);
+}
+
+/* Until the adapter has seen what its user did to the terminal. */
+static void
+let_adapter_look (Lab *lab)
+{
+  sim_rig_jump (&lab->rig, 100 * 1000);
+}
+
+static void
+set_speed (Lab *lab, speed_t speed)
+{
+  struct termios tio;
+
+  g_assert_cmpint (tcgetattr (lab->terminal.fd, &tio), ==, 0);
+  cfmakeraw (&tio);
+  cfsetspeed (&tio, speed);
+  g_assert_cmpint (tcsetattr (lab->terminal.fd, TCSANOW, &tio), ==, 0);
+  let_adapter_look (lab);
+}
+
+static void
+open_terminal (Lab *lab)
+{
+  g_autofree char *link = g_build_filename (lab->rig.folder, GW_SIM_PAIR_LINK, NULL);
+
+  sim_terminal_open (&lab->terminal, link, adapter_counter, lab);
+  set_speed (lab, B115200);
+}
+
+static void
+lab_set_up (Lab *lab, gconstpointer data)
+{
+  GwSimOptions options;
+
+  sim_rig_init (&lab->rig);
+  options = sim_rig_options (&lab->rig);
+  options.n_endpoints = GPOINTER_TO_UINT (data);
+  options.rs485.n_endpoints = G_MAXUINT;
+  options.rs485.speed = 115200;
+  options.seed = "pair";
+  sim_rig_start (&lab->rig, &options);
+  open_terminal (lab);
+  gw_frame_decoder_init (&lab->decoder, lab->buf, sizeof lab->buf);
+}
+
+static void
+lab_tear_down (Lab *lab, gconstpointer data)
+{
+  sim_terminal_close (&lab->terminal);
+  sim_rig_clear (&lab->rig);
 }
 
 /* Sends a frame, lets 50 ms pass, and returns how many good frames came; the last one is @answer. */
@@ -357,35 +344,17 @@ static guint
 say (Lab *lab, guint8 address, gconstpointer info, gsize len, GwFrame *answer, gsize *octets)
 {
   const GwFrame frame = { .address = address, .poll = true, .info = { info, len } };
-  gint64 before = rs485_status (lab, "adapter", "octets_in");
-  gint64 came = rs485_status (lab, "adapter", "octets_out");
   guint8 out[GW_FRAME_ENCODED_MAX (512)], in[4096];
+  gsize size, got, used;
   guint n = 0;
-  gsize size;
 
   g_assert_cmpint (gw_frame_encode (&frame, out, sizeof out, &size), ==, GW_OK);
-  g_assert_cmpint (write (lab->fd, out, size), ==, size);
-  wait_for_adapter (lab, before + size);
+  sim_terminal_write (&lab->terminal, out, size);
   for (guint i = 0; i < 500; i++)
-    {
-      gw_clock_advance (lab->clock, 100);
-      turn ();
-    }
-  came = rs485_status (lab, "adapter", "octets_out") - came;
-  for (*octets = 0; *octets < (gsize)came;)
-    {
-      gssize got = read (lab->fd, in, sizeof in), at = 0;
-
-      *octets += MAX (got, 0);
-      while (got > 0 && at < got)
-        {
-          gsize used;
-
-          if (gw_frame_decoder_feed (&lab->decoder, in + at, got - at, &used, answer) == GW_FRAME_EVENT_FRAME)
-            n++;
-          at += used;
-        }
-    }
+    sim_rig_jump (&lab->rig, 100);
+  for (*octets = 0; (got = sim_terminal_read (&lab->terminal, in, sizeof in)) > 0; *octets += got)
+    for (gsize at = 0; at < got; at += used)
+      n += gw_frame_decoder_feed (&lab->decoder, in + at, got - at, &used, answer) == GW_FRAME_EVENT_FRAME;
   return n;
 }
 
@@ -419,18 +388,9 @@ make_start (guint8 *out, gsize size)
 }
 
 static void
-command (Lab *lab, const char *line)
-{
-  json_t *answer = gw_sim_command (lab->sim, line);
-
-  g_assert_true (json_is_true (json_object_get (answer, "ok")));
-  json_decref (answer);
-}
-
-static void
 assert_state (Lab *lab, const char *state)
 {
-  json_t *answer = gw_sim_command (lab->sim, "status 0");
+  json_t *answer = sim_rig_command (&lab->rig, "status 0");
   json_t *endpoint = json_array_get (json_object_get (answer, "endpoints"), 0);
 
   g_assert_cmpstr (json_string_value (json_object_get (endpoint, "state")), ==, state);
@@ -455,7 +415,7 @@ test_station (Lab *lab, gconstpointer data)
   /* Nobody polls it, so it says nothing; with a number and a poll it does, and begins when it is asked to. */
   g_assert_cmpuint (say (lab, 7, NULL, 0, &answer, &octets), ==, 0);
   g_assert_cmpuint (octets, ==, 0);
-  command (lab, "number 0 7");
+  sim_rig_tell (&lab->rig, "number 0 7");
   g_assert_cmpuint (say (lab, 7, NULL, 0, &answer, &octets), ==, 1);
   g_assert_cmpuint (answer.info.len, ==, 0);
   len = make_start (message, sizeof message);
@@ -466,13 +426,13 @@ test_station (Lab *lab, gconstpointer data)
   g_assert_cmpuint (say (lab, 7, NULL, 0, &answer, &octets), ==, 1);
   g_assert_cmpint (gw_datagram_kind (answer.info.ptr, answer.info.len), ==, GW_DATAGRAM_DTLS);
   /* Off and on: as from the factory. */
-  command (lab, "power-cycle 0");
+  sim_rig_tell (&lab->rig, "power-cycle 0");
   g_assert_cmpuint (say (lab, 7, NULL, 0, &answer, &octets), ==, 0);
-  command (lab, "unplug 0");
+  sim_rig_tell (&lab->rig, "unplug 0");
   g_assert_cmpuint (probe (lab, &answer, &octets), ==, 0);
-  command (lab, "replug 0");
+  sim_rig_tell (&lab->rig, "replug 0");
   g_assert_cmpuint (probe (lab, &answer, &octets), ==, 1);
-  command (lab, "hang 0");
+  sim_rig_tell (&lab->rig, "hang 0");
   g_assert_cmpuint (probe (lab, &answer, &octets), ==, 0);
 }
 
@@ -495,55 +455,65 @@ test_bad_ways (Lab *lab, gconstpointer data)
   guint frames = 0;
   gsize octets;
 
-  command (lab, "number 0 7");
-  command (lab, "late 0 30");
+  sim_rig_tell (&lab->rig, "number 0 7");
+  sim_rig_tell (&lab->rig, "late 0 30");
   g_assert_cmpuint (say (lab, 7, NULL, 0, &answer, &octets), ==, 1);
-  command (lab, "late 0 60");
+  sim_rig_tell (&lab->rig, "late 0 60");
   g_assert_cmpuint (say (lab, 7, NULL, 0, &answer, &octets), ==, 0);
-  command (lab, "late 0 0");
+  sim_rig_tell (&lab->rig, "late 0 0");
   say (lab, 9, NULL, 0, &answer, &octets); /* the late one comes here */
   g_assert_cmpuint (say (lab, 9, NULL, 0, &answer, &octets), ==, 0);
-  command (lab, "liar 0 on");
+  sim_rig_tell (&lab->rig, "liar 0 on");
   g_assert_cmpuint (say (lab, 9, NULL, 0, &answer, &octets), ==, 1);
-  command (lab, "liar 0 off");
-  command (lab, "babble 0 noise");
+  sim_rig_tell (&lab->rig, "liar 0 off");
+  sim_rig_tell (&lab->rig, "babble 0 noise");
   g_assert_cmpuint (say (lab, 9, NULL, 0, &answer, &octets), <=, 1);
   g_assert_cmpuint (octets, >, 550); /* 50 ms without a gap */
-  command (lab, "babble 0 off");
+  sim_rig_tell (&lab->rig, "babble 0 off");
   say (lab, 9, NULL, 0, &answer, &octets);
-  command (lab, "babble 0 frames");
+  sim_rig_tell (&lab->rig, "babble 0 frames");
   for (guint i = 0; i < 9; i++)
     frames += say (lab, 9, NULL, 0, &answer, &octets);
   g_assert_cmpuint (frames, >=, 2);
   g_assert_cmphex (answer.address, ==, 7);
-  command (lab, "babble 0 off");
+  sim_rig_tell (&lab->rig, "babble 0 off");
 }
 
 static void
 test_adapter (Lab *lab, gconstpointer data)
 {
-  struct termios tio;
   GwFrame answer;
   gsize octets;
 
-  command (lab, "rs485 echo on");
+  sim_rig_tell (&lab->rig, "rs485 echo on");
   g_assert_cmpuint (say (lab, 9, NULL, 0, &answer, &octets), ==, 1);
   g_assert_cmphex (answer.address, ==, 9);
-  command (lab, "rs485 echo off");
-  command (lab, "number 0 7");
-  command (lab, "rs485 latency 16");
+  sim_rig_tell (&lab->rig, "rs485 echo off");
+  sim_rig_tell (&lab->rig, "number 0 7");
+  sim_rig_tell (&lab->rig, "rs485 latency 16");
   g_assert_cmpuint (say (lab, 7, NULL, 0, &answer, &octets), ==, 1);
-  command (lab, "rs485 latency 0");
+  sim_rig_tell (&lab->rig, "rs485 latency 0");
   /* At another speed nothing is understood, and nobody understands. */
-  g_assert_cmpint (tcgetattr (lab->fd, &tio), ==, 0);
-  cfsetspeed (&tio, B9600);
-  g_assert_cmpint (tcsetattr (lab->fd, TCSANOW, &tio), ==, 0);
-  gw_clock_advance (lab->clock, 100 * 1000);
-  turn ();
+  set_speed (lab, B9600);
   g_assert_cmpuint (say (lab, 7, NULL, 0, &answer, &octets), ==, 0);
-  command (lab, "rs485 unplug");
-  g_assert_cmpint (read (lab->fd, &octets, 1), <=, 0);
-  command (lab, "rs485 replug");
+  sim_rig_tell (&lab->rig, "rs485 unplug");
+  sim_terminal_assert_hung_up (&lab->terminal);
+  sim_rig_tell (&lab->rig, "rs485 replug");
+}
+
+/* Its user goes before what it wrote is on the wire. */
+static void
+test_user_goes (Lab *lab, gconstpointer data)
+{
+  gint64 before = rs485_status (lab, NULL, "octets");
+
+  sim_terminal_write (&lab->terminal, "never said", 10);
+  sim_terminal_close (&lab->terminal);
+  while (rs485_status (lab, "adapter", "user"))
+    sim_rig_turn ();
+  sim_rig_jump (&lab->rig, 100 * 1000);
+  g_assert_cmpint (rs485_status (lab, NULL, "octets"), ==, before);
+  open_terminal (lab);
 }
 
 #define ADD(path, data, func) g_test_add (path, Fixture, data, set_up, func, tear_down)
@@ -568,5 +538,6 @@ main (int argc, char **argv)
   ADD_LAB ("/sim-pair/collide", 5, test_collide);
   ADD_LAB ("/sim-pair/bad-ways", 1, test_bad_ways);
   ADD_LAB ("/sim-pair/adapter", 1, test_adapter);
+  ADD_LAB ("/sim-pair/user-goes", 1, test_user_goes);
   return g_test_run ();
 }
