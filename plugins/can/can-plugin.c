@@ -204,10 +204,8 @@ static bool
 on_bus_up (void *owner, unsigned number, const GwLinkHello *hello, GwBytes body, uint32_t rtt_ms)
 {
   Plugin *self = owner;
-  g_autoptr (GBytes) cbor = g_bytes_new (body.ptr, body.len);
   g_autoptr (GError) error = NULL;
-  GangwayNode *node
-      = gangway_bus_node_up (self->program.bus, MIN (hello->mtu, GW_CAN_DATAGRAM_MAX), rtt_ms, cbor, &error);
+  GangwayNode *node = gw_program_node_up (&self->program, number, hello, body, rtt_ms, &error);
 
   if (node == NULL)
     {
@@ -215,46 +213,32 @@ on_bus_up (void *owner, unsigned number, const GwLinkHello *hello, GwBytes body,
       return false;
     }
   self->nodes[number] = node;
-  gangway_node_set_address (node, number);
   gw_program_say (&self->program,
-       "node %u: an endpoint answers: %.*s %.*s, serial number %.*s",
-       number,
-       (int) hello->manufacturer.len,
-       hello->manufacturer.ptr,
-       (int) hello->model.len,
-       hello->model.ptr,
-       (int) hello->serial.len,
-       hello->serial.ptr);
+                  "node %u: an endpoint answers: " GW_PROGRAM_HELLO_FORMAT,
+                  number,
+                  GW_PROGRAM_HELLO_ARGS (hello));
   return true;
 }
 
 static void
 on_bus_down (void *owner, unsigned number, GwCanDown why)
 {
-  static const struct
-  {
-    GangwayDownReason reason;
-    const char *text;
-  } reasons[] = {
-    [GW_CAN_DOWN_GONE] = { GANGWAY_DOWN_REASON_GONE, "the endpoint is gone" },
-    [GW_CAN_DOWN_SILENT] = { GANGWAY_DOWN_REASON_SILENT, "the endpoint does not answer any more" },
-    [GW_CAN_DOWN_REPLACED] = { GANGWAY_DOWN_REASON_REPLACED, "another endpoint answers" },
+  static const GangwayDownReason reasons[] = {
+    [GW_CAN_DOWN_GONE] = GANGWAY_DOWN_REASON_GONE,
+    [GW_CAN_DOWN_SILENT] = GANGWAY_DOWN_REASON_SILENT,
+    [GW_CAN_DOWN_REPLACED] = GANGWAY_DOWN_REASON_REPLACED,
   };
   Plugin *self = owner;
 
-  gw_program_say (&self->program, "node %u: %s", number, reasons[why].text);
-  gangway_node_down (self->nodes[number], reasons[why].reason);
+  gw_program_say (&self->program, "node %u: %s", number, gw_program_down_text (reasons[why]));
+  gangway_node_down (self->nodes[number], reasons[why]);
   g_clear_object (&self->nodes[number]);
 }
 
 static void
 on_bus_datagram (void *owner, unsigned number, GwBytes datagram)
 {
-  Plugin *self = owner;
-  g_autoptr (GBytes) bytes = g_bytes_new (datagram.ptr, datagram.len);
-
-  /* Not taken means dropped and counted by the library. */
-  gangway_node_send (self->nodes[number], bytes, NULL);
+  gw_program_datagram (((Plugin *) owner)->nodes[number], datagram);
 }
 
 static size_t
@@ -477,8 +461,7 @@ on_start (GwProgram *program, GError **error)
   self->link = gw_can_link_open (&link, &link_funcs, self, error);
   if (self->link == NULL)
     return FALSE;
-  for (gsize i = 0; i < sizeof config.nonce; i++)
-    config.nonce[i] = (guint8) g_random_int_range (0, 256);
+  gw_program_make_nonce (config.nonce);
   self->bus = gw_can_bus_new (&config, &bus_funcs, self, g_get_monotonic_time ());
   self->link_status = self->link->status;
   gw_can_bus_set_link (

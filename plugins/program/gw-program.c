@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gw-busmsg-codec.h"
+
 #define EXIT_USAGE 2    /* what no restart will mend: the units have RestartPreventExitStatus= for it */
 #define NAME_MAX_LEN 32 /* of a bus, see AttachBus */
 
@@ -122,6 +124,49 @@ start_bus (GwProgram *self)
   g_signal_connect (self->bus, "scan", G_CALLBACK (on_scan), self);
   g_signal_connect (self->bus, "lost", G_CALLBACK (on_lost), self);
   gangway_bus_attach_async (self->bus, NULL, on_ready, self);
+}
+
+/* ---- Nodes ---- */
+
+GangwayNode *
+gw_program_node_up (
+    GwProgram *self, guint address, const GwLinkHello *hello, GwBytes body, guint32 rtt_ms, GError **error)
+{
+  g_autoptr (GBytes) cbor = g_bytes_new (body.ptr, body.len);
+  GangwayNode *node = gangway_bus_node_up (self->bus, MIN (hello->mtu, GW_BUSMSG_DATAGRAM_MAX), rtt_ms, cbor, error);
+
+  if (node != NULL && address != 0)
+    gangway_node_set_address (node, address);
+  return node;
+}
+
+const char *
+gw_program_down_text (GangwayDownReason reason)
+{
+  switch (reason)
+    {
+    case GANGWAY_DOWN_REASON_SILENT:
+      return "the endpoint does not answer any more";
+    case GANGWAY_DOWN_REASON_REPLACED:
+      return "another endpoint answers";
+    default:
+      return "the endpoint is gone";
+    }
+}
+
+void
+gw_program_datagram (GangwayNode *node, GwBytes datagram)
+{
+  g_autoptr (GBytes) bytes = g_bytes_new (datagram.ptr, datagram.len);
+
+  gangway_node_send (node, bytes, NULL);
+}
+
+void
+gw_program_make_nonce (guint8 nonce[GW_HELLO_NONCE_LEN])
+{
+  for (gsize i = 0; i < GW_HELLO_NONCE_LEN; i++)
+    nonce[i] = (guint8) g_random_int_range (0, 256);
 }
 
 /* ---- The program ---- */

@@ -7,6 +7,8 @@
 
 #include <gangway.h>
 
+#include "gw-link-codec.h"
+
 G_BEGIN_DECLS
 
 typedef struct _GwProgram GwProgram;
@@ -49,6 +51,23 @@ struct _GwProgram
  * somebody asked it to end, 1 when it cannot work, 2 when the command line is wrong. */
 int gw_program_run (
     GwProgram *self, const GwProgramFuncs *funcs, const GOptionEntry *entries, int argc, char **argv);
+
+/* Tells the agent of an endpoint whose hello answer is @hello, @body its CBOR. @address: of the node on its bus, 0: it has
+ * none. (transfer full), or NULL with an error: it cannot be taken. */
+GangwayNode *gw_program_node_up (
+    GwProgram *self, guint address, const GwLinkHello *hello, GwBytes body, guint32 rtt_ms, GError **error);
+/* Why it is no more, for a log line. */
+const char *gw_program_down_text (GangwayDownReason reason);
+/* For the agent; what it has no room for is dropped and counted by the library. */
+void gw_program_datagram (GangwayNode *node, GwBytes datagram);
+/* Eight octets that tell our questions from those of others. */
+void gw_program_make_nonce (guint8 nonce[GW_HELLO_NONCE_LEN]);
+
+/* An endpoint's name in a log line: maker, model and serial number. */
+#define GW_PROGRAM_HELLO_FORMAT "%.*s %.*s, serial number %.*s"
+#define GW_PROGRAM_HELLO_ARGS(hello)                                                                               \
+  (int) (hello)->manufacturer.len, (hello)->manufacturer.ptr, (int) (hello)->model.len, (hello)->model.ptr,        \
+      (int) (hello)->serial.len, (hello)->serial.ptr
 
 /* One line on stderr, which the journal reads. */
 void gw_program_say (GwProgram *self, const char *format, ...) G_GNUC_PRINTF (2, 3);

@@ -8,8 +8,8 @@
  *
  * Who is next: every station, the search and the look for numbers in use are flows, and the one that has had the least of
  * the line's time among those that have something to do goes first (start-time fair queueing). A station with traffic has
- * something to do at once; one without it after 5, 10, 20 .. 250 ms, later where there are many. So whoever talks much, or answers late, costs the
- * others no more than a share like theirs.
+ * something to do at once; one without it after 5, 10, 20 .. 250 ms, later where there are many. So whoever talks much, or
+ * answers late, costs the others no more than a share like theirs.
  *
  * What it hears is in the clear and proves nothing. Times are monotonic microseconds. */
 

@@ -186,8 +186,7 @@ on_start (GwProgram *program, GError **error)
   self->mode = self->rs485 ? &serial_shared : &serial_point;
   if (self->rs485)
     set_direction (self, fd);
-  for (gsize i = 0; i < sizeof nonce; i++)
-    nonce[i] = g_random_int_range (0, 256);
+  gw_program_make_nonce (nonce);
   start_line (self, fd);
   self->mode->init (self, nonce, g_get_monotonic_time ());
   /* The first question waits for the main loop: it may find the device gone, and ends the loop then. */

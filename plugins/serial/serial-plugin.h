@@ -52,10 +52,4 @@ extern const SerialMode serial_shared;
 /* Does what is due now and arms the timer for the rest. */
 void serial_plugin_tick (SerialPlugin *self);
 
-/* As a name in a log line: maker, model and serial number. */
-#define SERIAL_HELLO_FORMAT "%.*s %.*s, serial number %.*s"
-#define SERIAL_HELLO_ARGS(hello)                                                                                   \
-  (int) (hello)->manufacturer.len, (hello)->manufacturer.ptr, (int) (hello)->model.len, (hello)->model.ptr,        \
-      (int) (hello)->serial.len, (hello)->serial.ptr
-
 G_END_DECLS

@@ -4,7 +4,6 @@
 
 #include "serial-plugin.h"
 
-#include "gw-busmsg-codec.h"
 #include "gw-serial-peer.h"
 
 typedef struct
@@ -32,35 +31,30 @@ static bool
 on_peer_up (void *owner, const GwLinkHello *hello, GwBytes body, uint32_t rtt_ms)
 {
   Point *self = owner;
-  g_autoptr (GBytes) cbor = g_bytes_new (body.ptr, body.len);
   g_autoptr (GError) error = NULL;
 
-  self->node = gangway_bus_node_up (self->plugin->program.bus, MIN (hello->mtu, GW_BUSMSG_DATAGRAM_MAX), rtt_ms, cbor, &error);
+  self->node = gw_program_node_up (&self->plugin->program, 0, hello, body, rtt_ms, &error);
   if (self->node == NULL)
     {
       gw_program_say (&self->plugin->program, "cannot take the endpoint that answers: %s", error->message);
       return false;
     }
-  gw_program_say (&self->plugin->program, "an endpoint answers: " SERIAL_HELLO_FORMAT, SERIAL_HELLO_ARGS (hello));
+  gw_program_say (&self->plugin->program, "an endpoint answers: " GW_PROGRAM_HELLO_FORMAT, GW_PROGRAM_HELLO_ARGS (hello));
   return true;
 }
 
 static void
 on_peer_down (void *owner, GwSerialDown why)
 {
-  static const struct
-  {
-    GangwayDownReason reason;
-    const char *text;
-  } reasons[] = {
-    [GW_SERIAL_DOWN_GONE] = { GANGWAY_DOWN_REASON_GONE, "the endpoint is gone" },
-    [GW_SERIAL_DOWN_SILENT] = { GANGWAY_DOWN_REASON_SILENT, "the endpoint does not answer any more" },
-    [GW_SERIAL_DOWN_REPLACED] = { GANGWAY_DOWN_REASON_REPLACED, "another endpoint answers" },
+  static const GangwayDownReason reasons[] = {
+    [GW_SERIAL_DOWN_GONE] = GANGWAY_DOWN_REASON_GONE,
+    [GW_SERIAL_DOWN_SILENT] = GANGWAY_DOWN_REASON_SILENT,
+    [GW_SERIAL_DOWN_REPLACED] = GANGWAY_DOWN_REASON_REPLACED,
   };
   Point *self = owner;
 
-  gw_program_say (&self->plugin->program, "%s", reasons[why].text);
-  gangway_node_down (self->node, reasons[why].reason);
+  gw_program_say (&self->plugin->program, "%s", gw_program_down_text (reasons[why]));
+  gangway_node_down (self->node, reasons[why]);
   g_clear_object (&self->node);
 }
 
@@ -68,10 +62,8 @@ static void
 on_peer_datagram (void *owner, GwBytes datagram)
 {
   Point *self = owner;
-  g_autoptr (GBytes) bytes = g_bytes_new (datagram.ptr, datagram.len);
 
-  /* Not taken means dropped and counted by the library. */
-  gangway_node_send (self->node, bytes, NULL);
+  gw_program_datagram (self->node, datagram);
 }
 
 static const GwSerialPeerFuncs peer_funcs = {

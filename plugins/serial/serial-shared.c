@@ -48,20 +48,18 @@ static bool
 on_up (void *owner, uint8_t address, const GwLinkHello *hello, GwBytes body, uint32_t rtt_ms)
 {
   Shared *self = owner;
-  g_autoptr (GBytes) cbor = g_bytes_new (body.ptr, body.len);
   g_autoptr (GError) error = NULL;
   GangwayNode *node;
 
-  node = gangway_bus_node_up (self->plugin->program.bus, MIN (hello->mtu, GW_BUSMSG_DATAGRAM_MAX), rtt_ms, cbor, &error);
+  node = gw_program_node_up (&self->plugin->program, address, hello, body, rtt_ms, &error);
   if (node == NULL)
     {
       gw_program_say (&self->plugin->program, "cannot take station %u: %s", address, error->message);
       return false;
     }
-  gangway_node_set_address (node, address);
   self->nodes[address] = node;
   gw_program_say (
-      &self->plugin->program, "station %u answers: " SERIAL_HELLO_FORMAT, address, SERIAL_HELLO_ARGS (hello));
+      &self->plugin->program, "station %u answers: " GW_PROGRAM_HELLO_FORMAT, address, GW_PROGRAM_HELLO_ARGS (hello));
   return true;
 }
 
@@ -87,10 +85,8 @@ static void
 on_datagram (void *owner, uint8_t address, GwBytes datagram)
 {
   Shared *self = owner;
-  g_autoptr (GBytes) bytes = g_bytes_new (datagram.ptr, datagram.len);
 
-  /* Not taken means dropped and counted by the library. */
-  gangway_node_send (self->nodes[address], bytes, NULL);
+  gw_program_datagram (self->nodes[address], datagram);
 }
 
 static void
