@@ -3,6 +3,7 @@
 #include "gw-program.h"
 
 #include <glib-unix.h>
+#include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -280,6 +281,7 @@ gw_program_run (GwProgram *self, const GwProgramFuncs *funcs, const GOptionEntry
 
   self->funcs = funcs;
   self->status = EXIT_FAILURE;
+  setlocale (LC_CTYPE, ""); /* for --help, which is not ASCII only */
   if (!parse_options (self, entries, &argc, &argv, &error))
     self->status = EXIT_USAGE;
   else if (self->version)

@@ -80,7 +80,9 @@ class Pages(unittest.TestCase):
 class Programs(unittest.TestCase):
     def test_glib_options(self):
         for name in ("gangwayd.8", "gangway-can.8", "gangway-serial.8", "gangway-sim.1"):
-            self.assertEqual(set(terms(name, "OPTIONS")), glib_options(help_of(name)), name)
+            text = help_of(name)
+            self.assertEqual(set(terms(name, "OPTIONS")), glib_options(text), name)
+            self.assertIn("[OPTION…]", text, "its own locale is not set")
 
     def test_simulator_commands(self):
         text = help_of("gangway-sim.1").split("Commands:\n", 1)[1]
