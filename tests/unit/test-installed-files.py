@@ -61,6 +61,13 @@ class Units(unittest.TestCase):
         for name, most in EXPOSURE_MAX.items():
             self.check("security", "--offline=true", f"--threshold={most}", os.path.join(folder, name))
 
+    def test_core_dumps_are_empty(self):
+        """By the limit, and by the filter where dumps go to a program and the limit does not count."""
+        for name in EXPOSURE_MAX:
+            text = read(BUILD, "systemd", name)
+            for line in ("LimitCORE=0", "CoredumpFilter=0"):
+                self.assertRegex(text, rf"(?m)^{line}$", name)
+
     def test_every_protection_has_a_reason(self):
         """A comment stands above each line of the sandbox."""
         for name in EXPOSURE_MAX:
