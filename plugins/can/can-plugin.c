@@ -12,7 +12,7 @@
 
 #include "gw-busmsg-codec.h"
 #include "gw-can-bus.h"
-#include "gw-can-hush.h"
+#include "gw-hush.h"
 #include "gw-can-link.h"
 #include "gw-program.h"
 
@@ -32,7 +32,7 @@ typedef struct
   GwCanLink *link;
   GwCanBus *bus;
   GwCanStatus link_status;
-  GwCanHush hush; /* of the link's state */
+  GwHush hush; /* of the link's state */
   GSource *timer;
   gint64 due, stats_due;
 } Plugin;
@@ -56,7 +56,7 @@ tell_link (Plugin *self, const GwCanStatus *old, gint64 now)
   gboolean went_off = status->state == GW_CAN_STATE_OFF && old->state != GW_CAN_STATE_OFF;
   gboolean came_back = status->state != GW_CAN_STATE_OFF && old->state == GW_CAN_STATE_OFF;
 
-  if ((!moved && !went_off && !came_back) || !gw_can_hush_note (&self->hush, now))
+  if ((!moved && !went_off && !came_back) || !gw_hush_note (&self->hush, now))
     return;
   if (moved)
     gw_program_say (&self->program, "the link is %s", status->up ? "up" : "down");
@@ -70,7 +70,7 @@ tell_link (Plugin *self, const GwCanStatus *old, gint64 now)
 static void
 tell_untold (Plugin *self, gint64 now)
 {
-  unsigned untold = gw_can_hush_take_untold (&self->hush, now);
+  unsigned untold = gw_hush_take_untold (&self->hush, now);
 
   if (untold > 0)
     gw_program_say (&self->program, "the link has come and gone: %u more changes; it is %s now, the controller's state is \"%s\"", untold,

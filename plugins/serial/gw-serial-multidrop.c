@@ -44,6 +44,9 @@ tell (GwMultidrop *self, GwMultidropTrouble trouble, uint8_t address, int64_t no
     return;
   self->told[trouble].at = now;
   self->told[trouble].address = address;
+  /* Where it is ever another number, one line in a while stands for all. */
+  if (gw_hush_take_untold (&self->told[trouble].hush, now) == 0 && !gw_hush_note (&self->told[trouble].hush, now))
+    return;
   self->funcs->trouble (self->owner, trouble, address);
 }
 

@@ -13,6 +13,7 @@
  *
  * What it hears is in the clear and proves nothing. Times are monotonic microseconds. */
 
+#include "gw-hush.h"
 #include "gw-link-question.h"
 #include "gw-serial-finder.h"
 #include "gw-serial-meter.h"
@@ -121,6 +122,7 @@ typedef struct
   {
     int64_t at; /* 0: never */
     uint8_t address;
+    GwHush hush;
   } told[GW_MULTIDROP_N_TROUBLES];
   GwMultidropStation stations[GW_FRAME_ADDRESS_STATION_MAX + 1]; /* 0 is nobody's */
 } GwMultidrop;

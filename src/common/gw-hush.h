@@ -8,9 +8,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define GW_CAN_HUSH_TELL_MAX 6u
-#define GW_CAN_HUSH_MIN_USEC INT64_C (60000000)
-#define GW_CAN_HUSH_MAX_USEC INT64_C (3600000000)
+#define GW_HUSH_TELL_MAX 6u
+#define GW_HUSH_MIN_USEC INT64_C (60000000)
+#define GW_HUSH_MAX_USEC INT64_C (3600000000)
 
 /* Zeroed at first. */
 typedef struct
@@ -18,9 +18,9 @@ typedef struct
   int64_t span, until; /* of what is counted together; until 0: nothing is */
   unsigned count;
   bool silent; /* none of this span is told */
-} GwCanHush;
+} GwHush;
 
 /* It happened. Whether to tell. */
-bool gw_can_hush_note (GwCanHush *self, int64_t now);
+bool gw_hush_note (GwHush *self, int64_t now);
 /* How often it happened untold, once when a span is over; else 0. */
-unsigned gw_can_hush_take_untold (GwCanHush *self, int64_t now);
+unsigned gw_hush_take_untold (GwHush *self, int64_t now);
