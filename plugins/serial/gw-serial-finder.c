@@ -165,6 +165,8 @@ after_step (GwSerialFinder *self, GwExchangeResult result, GwBytes info)
       return GW_SERIAL_FINDER_FOUND;
     case GW_UID_SEARCH_LIED:
       return GW_SERIAL_FINDER_LIED;
+    case GW_UID_SEARCH_TWINS:
+      return GW_SERIAL_FINDER_TWINS;
     default:
       return GW_SERIAL_FINDER_NOTHING;
     }

@@ -20,6 +20,7 @@ typedef enum
   GW_SERIAL_FINDER_FOUND,   /* `uid` is muted, and waits for gw_serial_finder_give () */
   GW_SERIAL_FINDER_NUMBERED, /* `uid` has `address`, or may have it: its answer did not come */
   GW_SERIAL_FINDER_LIED,    /* `uid` answered where it must not */
+  GW_SERIAL_FINDER_TWINS,   /* two have `uid` */
   GW_SERIAL_FINDER_LOST,    /* the search ended in garbage: there may be more stations */
 } GwSerialFinderEvent;
 

@@ -484,6 +484,9 @@ after_find (GwMultidrop *self, GwExchangeResult result, GwBytes info, int64_t no
     case GW_SERIAL_FINDER_LIED:
       tell (self, GW_MULTIDROP_LIES, find_uid (self, gw_serial_finder_get_uid (&self->finder), 0), now);
       break;
+    case GW_SERIAL_FINDER_TWINS:
+      tell (self, GW_MULTIDROP_TWINS, 0, now);
+      break;
     case GW_SERIAL_FINDER_LOST:
       tell (self, GW_MULTIDROP_GARBAGE, 0, now);
       break;
@@ -786,6 +789,12 @@ gw_multidrop_end (GwMultidrop *self)
   self->ended = true;
   for (unsigned a = FIRST; a <= LAST; a++)
     drop (self, (uint8_t) a, GW_SERIAL_DOWN_GONE);
+}
+
+uint64_t
+gw_multidrop_get_uid (const GwMultidrop *self)
+{
+  return gw_serial_finder_get_uid (&self->finder);
 }
 
 uint64_t

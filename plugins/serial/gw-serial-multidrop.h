@@ -40,6 +40,7 @@ typedef enum
   GW_MULTIDROP_SLOW,     /* answers come late: the wait is longer now; address 0 */
   GW_MULTIDROP_FULL,     /* no number is free; address 0 */
   GW_MULTIDROP_SHARED,   /* two stations seem to have this number: it is left alone until they forget it */
+  GW_MULTIDROP_TWINS,    /* two stations have the uid of gw_multidrop_get_uid (); address 0 */
   GW_MULTIDROP_N_TROUBLES,
 } GwMultidropTrouble;
 
@@ -150,4 +151,6 @@ void gw_multidrop_scan (GwMultidrop *self, int64_t now);
 /* The line is gone. */
 void gw_multidrop_end (GwMultidrop *self);
 /* Datagrams of this station that were sent again. */
+/* The uid that was found last. */
+uint64_t gw_multidrop_get_uid (const GwMultidrop *self);
 uint64_t gw_multidrop_get_retries (const GwMultidrop *self, uint8_t address);

@@ -108,7 +108,15 @@ on_trouble (void *owner, GwMultidropTrouble trouble, uint8_t address)
   };
   Shared *self = owner;
 
-  G_STATIC_ASSERT (G_N_ELEMENTS (texts) == GW_MULTIDROP_N_TROUBLES);
+  G_STATIC_ASSERT (G_N_ELEMENTS (texts) == GW_MULTIDROP_TWINS && GW_MULTIDROP_TWINS + 1 == GW_MULTIDROP_N_TROUBLES);
+  if (trouble == GW_MULTIDROP_TWINS)
+    {
+      gw_program_say (&self->plugin->program,
+                      "two stations have the uid %016" G_GINT64_MODIFIER "x, and each damages what the other says: a chip and its copy, "
+                      "or one whose answers always arrive damaged; take it off",
+                      gw_multidrop_get_uid (&self->master));
+      return;
+    }
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
 #pragma GCC diagnostic ignored "-Wformat-extra-args"

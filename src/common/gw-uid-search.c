@@ -67,6 +67,7 @@ on_silence (GwUidSearch *self)
   GwUidSearchRange *range = top (self);
   bool at_once = !range->answered;
 
+  self->silences += self->silences < GW_UID_SEARCH_SILENCES_MIN;
   if (at_once && range->second && range->sibling_silent
       && ++self->phantoms > GW_UID_SEARCH_PHANTOMS_MAX + self->n_found)
     {
@@ -158,7 +159,8 @@ on_not_muted (GwUidSearch *self, uint64_t *about)
   if (self->blind)
     {
       leave_leaf (self);
-      return GW_UID_SEARCH_ON;
+      *about = self->uid;
+      return self->silences >= GW_UID_SEARCH_SILENCES_MIN ? GW_UID_SEARCH_TWINS : GW_UID_SEARCH_ON;
     }
   /* The oldest makes room: remembering only saves the three mutes. */
   self->liars[self->n_lies++ % GW_UID_SEARCH_LIARS_MAX] = self->uid;

@@ -21,6 +21,7 @@
 #define GW_UID_SEARCH_LIARS_MAX 16u    /* uids remembered that did not let themselves be muted */
 #define GW_UID_SEARCH_PHANTOMS_MAX 16u /* collisions of which nothing was left, beyond one for each station found */
 #define GW_UID_SEARCH_LEAVES_MAX 4u    /* single uids that nobody can mute, beyond one for each station found */
+#define GW_UID_SEARCH_SILENCES_MIN 8u  /* ranges that are silent where what is garbage is no noise */
 #define GW_UID_SEARCH_PROBES_MAX 32768u /* more than 254 stations can need, however their uids lie */
 
 typedef enum
@@ -47,6 +48,7 @@ typedef enum
   GW_UID_SEARCH_ON,    /* next step */
   GW_UID_SEARCH_FOUND, /* the uid is muted: give it its address, then take the next step */
   GW_UID_SEARCH_LIED,  /* the uid answered where it must not; next step */
+  GW_UID_SEARCH_TWINS, /* asked alone it is garbage, and many others are silent: two have this uid; next step */
 } GwUidSearchEvent;
 
 typedef struct
@@ -69,7 +71,7 @@ typedef struct
   uint64_t found[GW_UID_SEARCH_FOUND_MAX];
   uint8_t n_found;
   uint64_t liars[GW_UID_SEARCH_LIARS_MAX];
-  uint16_t n_lies, bad_leaves, phantoms;
+  uint16_t n_lies, bad_leaves, phantoms, silences;
   uint32_t probes, mutes; /* steps told about so far */
 } GwUidSearch;
 

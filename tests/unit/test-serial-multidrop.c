@@ -844,6 +844,25 @@ test_shared (Test *test, gconstpointer data)
   g_assert_cmpuint (node_at (test, 0)->station.address, !=, node_at (test, 1)->station.address);
 }
 
+/* A chip and its copy, there from the beginning: neither can be heard, and it is said which. */
+static void
+test_twins (Test *test, gconstpointer data)
+{
+  guint64 uid;
+
+  add_nodes (test, 4);
+  memcpy (node_at (test, 3)->kid, node_at (test, 2)->kid, sizeof node_at (test, 3)->kid);
+  power_up (node_at (test, 3));
+  uid = node_at (test, 3)->station.uid;
+  until_up (test, 2, 5 * SECOND);
+  pass (test, 50 * SECOND);
+  g_assert_cmpuint (test->ups, ==, 2);
+  g_assert_cmpuint (test->troubles[GW_MULTIDROP_TWINS], ==, 1);
+  g_assert_cmphex (gw_multidrop_get_uid (&test->master), ==, uid);
+  node_at (test, 2)->off = TRUE;
+  until_up (test, 3, 60 * SECOND);
+}
+
 /* A driver that stays on: octets without end. */
 static void
 test_jammed (Test *test, gconstpointer data)
@@ -929,6 +948,7 @@ main (int argc, char **argv)
   ADD ("/serial-multidrop/hello-lies", test_hello_lies);
   ADD ("/serial-multidrop/answers-all", test_answers_all);
   ADD ("/serial-multidrop/shared", test_shared);
+  ADD ("/serial-multidrop/twins", test_twins);
   ADD ("/serial-multidrop/jammed", test_jammed);
   ADD ("/serial-multidrop/babbles", test_babbles);
   ADD ("/serial-multidrop/end", test_end);

@@ -33,7 +33,8 @@ typedef struct
   GArray *stations;
   GRand *rand;
   guint noise; /* of 1,000 answers and silences are garbage */
-  guint lied, steps;
+  guint lied, twins, steps;
+  guint64 twin;
 } Test;
 
 static void
@@ -165,6 +166,9 @@ search (Test *test)
       if (event == GW_UID_SEARCH_FOUND && s != NULL)
         s->found++;
       test->lied += event == GW_UID_SEARCH_LIED;
+      test->twins += event == GW_UID_SEARCH_TWINS;
+      if (event == GW_UID_SEARCH_TWINS)
+        test->twin = about;
     }
   g_assert_cmpuint (test->steps, ==, test->search.probes + test->search.mutes);
 }
@@ -272,6 +276,7 @@ test_noise (Test *test, gconstpointer data)
   for (guint turn = 0; turn < 4 && count_found (test) < 100; turn++)
     search (test);
   g_assert_cmpuint (count_found (test), ==, 100);
+  g_assert_cmpuint (test->twins, ==, 0);
 }
 
 /* More than there are addresses for: the rest stays for later. */
@@ -322,6 +327,7 @@ test_liars (Test *test, gconstpointer data)
   check_liar (test, SYBIL, 0, 3 * 256);
   check_liar (test, EVERYTHING, 0, 8);
   g_assert_cmpuint (test->lied, >, 0);
+  g_assert_cmpuint (test->twins, ==, 0);
 }
 
 /* It answers the mutes of others too: their uids cannot be told any more, but the search ends. */
@@ -347,6 +353,8 @@ test_twins (Test *test, gconstpointer data)
   search (test);
   g_assert_cmpuint (count_found (test), ==, 8);
   g_assert_cmpuint (test->steps, <, 300);
+  g_assert_cmpuint (test->twins, ==, 1);
+  g_assert_cmphex (test->twin, ==, uid);
 }
 
 #define ADD(path, func) g_test_add (path, Test, NULL, setup, func, teardown)
