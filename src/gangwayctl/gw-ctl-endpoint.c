@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What several verbs do alike: call a method of one endpoint, wait for its job, print what came of it. */
+#include <stdarg.h>
 #include <stdio.h>
 
 #include "gw-ctl.h"
@@ -60,6 +61,22 @@ gw_ctl_print_result (GwCtl *self, GVariant *result)
       printf ("%s%s%s%s", first ? "" : ", ", count ? text : key, count ? " " : ": ", count ? key : text);
       first = FALSE;
     }
+  putchar ('\n');
+}
+
+void
+gw_ctl_done (GwCtl *self, const char *format, ...)
+{
+  va_list args;
+
+  if (self->json)
+    {
+      puts ("{}");
+      return;
+    }
+  va_start (args, format);
+  vprintf (format, args);
+  va_end (args);
   putchar ('\n');
 }
 

@@ -8,6 +8,7 @@
 #include "gw-ctl-text.h"
 
 #define ERROR_PREFIX GW_CTL_BUS_NAME ".Error."
+#define BUS_GONE_NEXT "once it is back: gangwayctl status tells how things stand"
 
 /* Where an error's own message does not already say what to do. `dbus`: a full name, else one of ours. */
 static const struct
@@ -86,6 +87,8 @@ gw_ctl_fail (GwCtl *self, const char *doing, const GError *error)
     next = NULL;
   if (remote == NULL && g_error_matches (error, G_IO_ERROR, G_IO_ERROR_TIMED_OUT))
     next = "the agent did not answer: systemctl status gangwayd, then try again";
+  if (remote == NULL && g_dbus_connection_is_closed (self->bus))
+    return gw_ctl_refuse (self, GW_CTL_NO_AGENT, what, BUS_GONE_NEXT);
   print_error (self, remote ? remote : "org.gangway.Gangwayctl.Error.Failed", what, next);
   return code;
 }
@@ -103,17 +106,29 @@ gw_ctl_refuse (GwCtl *self, GwCtlExit code, const char *what, const char *next)
 }
 
 GwCtlExit
-gw_ctl_usage (const GwCtlVerb *verb, const char *format, ...)
+gw_ctl_usage (GwCtl *self, const GwCtlVerb *verb, const char *format, ...)
 {
-  g_autofree char *message = NULL;
+  g_autofree char *message = NULL, *next = NULL;
   va_list args;
 
   va_start (args, format);
   message = g_strdup_vprintf (format, args);
   va_end (args);
-  fprintf (stderr, "gangwayctl: %s\n  usage: gangwayctl %s %s\n  next: gangwayctl %s --help\n", message,
-           verb->name, verb->args, verb->name);
+  if (self->json)
+    {
+      next = g_strdup_printf ("gangwayctl %s --help", verb->name);
+      return gw_ctl_refuse (self, GW_CTL_USAGE, message, next);
+    }
+  fprintf (stderr, "gangwayctl: %s\n  usage: gangwayctl %s%s%s\n  next: gangwayctl %s --help\n", message,
+           verb->name, verb->args[0] ? " " : "", verb->args, verb->name);
   return GW_CTL_USAGE;
+}
+
+GwCtlExit
+gw_ctl_bus_gone (GwCtl *self)
+{
+  return gw_ctl_refuse (self, GW_CTL_NO_AGENT, "the message bus went away",
+                        BUS_GONE_NEXT);
 }
 
 /* GLib leaves a "--" in place where a word that begins with '-' follows it. */
@@ -130,7 +145,8 @@ drop_separator (int *argc, char **argv)
 }
 
 gboolean
-gw_ctl_options (const GwCtlVerb *verb,
+gw_ctl_options (GwCtl *self,
+                const GwCtlVerb *verb,
                 const GOptionEntry *entries,
                 int *argc,
                 char ***argv,
@@ -147,7 +163,7 @@ gw_ctl_options (const GwCtlVerb *verb,
     g_option_context_add_main_entries (context, entries, NULL);
   if (!g_option_context_parse (context, argc, argv, &error))
     {
-      *exit = gw_ctl_usage (verb, "%s", error->message);
+      *exit = gw_ctl_usage (self, verb, "%s", error->message);
       return FALSE;
     }
   drop_separator (argc, *argv);
@@ -156,13 +172,13 @@ gw_ctl_options (const GwCtlVerb *verb,
   for (int i = 1; i <= words; i++)
     if (!g_utf8_validate ((*argv)[i], -1, NULL))
       {
-        *exit = gw_ctl_usage (verb, "%s: word %d is not UTF-8 text", verb->name, i);
+        *exit = gw_ctl_usage (self, verb, "%s: word %d is not UTF-8 text", verb->name, i);
         return FALSE;
       }
   if (words < min || (max >= 0 && words > max))
     {
       *exit
-          = gw_ctl_usage (verb, words < min ? "%s: something is missing" : "%s: too many words", verb->name);
+          = gw_ctl_usage (self, verb, words < min ? "%s: something is missing" : "%s: too many words", verb->name);
       return FALSE;
     }
   return TRUE;

@@ -111,7 +111,8 @@ gw_ctl_jobs_wait (GwCtlJobs *self, const char *path, GVariant **result, GError *
   gboolean success;
   const char *name, *message;
 
-  while ((ended = g_hash_table_lookup (self->ended, path)) == NULL && !self->agent_gone)
+  while ((ended = g_hash_table_lookup (self->ended, path)) == NULL && !self->agent_gone
+         && !g_dbus_connection_is_closed (self->ctl->bus))
     {
       show_progress (self, job);
       g_main_context_iteration (NULL, TRUE);
@@ -120,7 +121,9 @@ gw_ctl_jobs_wait (GwCtlJobs *self, const char *path, GVariant **result, GError *
   if (ended == NULL)
     {
       g_set_error (error, G_IO_ERROR, G_IO_ERROR_CLOSED,
-                   "the agent stopped while it was at work: what it had not finished is undone");
+                   g_dbus_connection_is_closed (self->ctl->bus)
+                       ? "the message bus went away while the agent was at work"
+                       : "the agent stopped while it was at work: what it had not finished is undone");
       return FALSE;
     }
   g_variant_get (ended, "(b&s&s)", &success, &name, &message);

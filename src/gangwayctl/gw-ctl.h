@@ -121,9 +121,15 @@ GwCtlExit gw_ctl_fail (GwCtl *self, const char *doing, const GError *error);
 GwCtlExit gw_ctl_refuse (GwCtl *self, GwCtlExit code, const char *what, const char *next);
 
 /* A wrong command line: says what and how it would be right. */
-GwCtlExit gw_ctl_usage (const GwCtlVerb *verb, const char *format, ...) G_GNUC_PRINTF (2, 3);
+GwCtlExit gw_ctl_usage (GwCtl *self, const GwCtlVerb *verb, const char *format, ...) G_GNUC_PRINTF (3, 4);
+
+/* The message bus went away. */
+GwCtlExit gw_ctl_bus_gone (GwCtl *self);
 
 /* ---- What several verbs do ---- */
+
+/* Says to people what was done; programs get an empty object. */
+void gw_ctl_done (GwCtl *self, const char *format, ...) G_GNUC_PRINTF (2, 3);
 
 /* Calls a method without results of the endpoint `word`; `doing` as in gw_ctl_fail, `done` is printed if all
  * went well. */
@@ -159,7 +165,8 @@ char *gw_ctl_join (int argc, char **argv, int first);
 
 /* Parses argv by `entries`; what is left stays in argv. Checks that at least `min` and at most `max` words
  * (-1: any number) are left after argv[0]. FALSE: told the user; *exit is set. */
-gboolean gw_ctl_options (const GwCtlVerb *verb,
+gboolean gw_ctl_options (GwCtl *self,
+                         const GwCtlVerb *verb,
                          const GOptionEntry *entries,
                          int *argc,
                          char ***argv,

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* gangwayctl: finds the verb, hands it the rest of the command line. */
+#include <errno.h>
+#include <fcntl.h>
 #include <locale.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "verbs.h"
 
@@ -154,6 +157,31 @@ unknown_verb (GwCtl *self, int argc, char **argv)
   return gw_ctl_refuse (self, GW_CTL_USAGE, what, next);
 }
 
+/* A descriptor that the caller closed must not become the bus's socket, with what we print in it. Output is
+ * put where it cannot be written, so that its loss is told. */
+static void
+fill_closed_descriptors (void)
+{
+  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+    if (fcntl (fd, F_GETFD) < 0 && open ("/dev/null", fd == STDOUT_FILENO ? O_RDONLY : O_RDWR) != fd)
+      _exit (GW_CTL_FAILED);
+}
+
+/* What was printed is said to be so only once it is. */
+static GwCtlExit
+check_output (GwCtl *self, GwCtlExit code)
+{
+  g_autofree char *what = NULL;
+
+  errno = 0;
+  if ((fflush (stdout) == 0 && !ferror (stdout)) || code != GW_CTL_OK)
+    return code;
+  what = g_strdup_printf ("cannot print all there is to say: %s",
+                          errno != 0 ? g_strerror (errno) : "the output is broken");
+  return gw_ctl_refuse (self, GW_CTL_FAILED, what,
+                        "see to where the output goes; what the agent was asked to do is done");
+}
+
 int
 main (int argc, char **argv)
 {
@@ -163,6 +191,7 @@ main (int argc, char **argv)
   GwCtlExit code = GW_CTL_OK;
   int words = 0;
 
+  fill_closed_descriptors ();
   setlocale (LC_CTYPE, "");
   if (!take_global_options (&ctl, &argc, argv, &help, &version))
     return gw_ctl_refuse (&ctl, GW_CTL_USAGE, "--bus needs an address",
@@ -182,6 +211,7 @@ main (int argc, char **argv)
     }
   else
     code = verb->run (&ctl, argc - words, argv + words);
+  code = check_output (&ctl, code);
   gw_ctl_clear (&ctl);
   return code;
 }

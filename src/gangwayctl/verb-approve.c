@@ -15,7 +15,7 @@ run (GwCtl *self, int argc, char **argv)
   g_autoptr (GError) error = NULL;
   GwCtlExit exit;
 
-  if (!gw_ctl_options (&verb_approve, entries, &argc, &argv, 1, 1, &exit))
+  if (!gw_ctl_options (self, &verb_approve, entries, &argc, &argv, 1, 1, &exit))
     return exit;
   endpoint = gw_ctl_find_endpoint (self, argv[1], &exit);
   if (endpoint == NULL)
@@ -26,9 +26,8 @@ run (GwCtl *self, int argc, char **argv)
       &error);
   if (reply == NULL)
     return gw_ctl_fail (self, "approve the endpoint", error);
-  if (!self->json)
-    printf ("%.16s is approved; watch it come on board: gangwayctl monitor\n",
-            gw_dbus_endpoint_get_id (endpoint));
+  gw_ctl_done (self, "%.16s is approved; watch it come on board: gangwayctl monitor",
+               gw_dbus_endpoint_get_id (endpoint));
   return GW_CTL_OK;
 }
 

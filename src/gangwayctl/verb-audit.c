@@ -74,10 +74,10 @@ run (GwCtl *self, int argc, char **argv)
           { 0 } };
   GwCtlExit exit;
 
-  if (!gw_ctl_options (&verb_audit, entries, &argc, &argv, 0, 0, &exit) || !gw_ctl_connect (self, &exit))
+  if (!gw_ctl_options (self, &verb_audit, entries, &argc, &argv, 0, 0, &exit) || !gw_ctl_connect (self, &exit))
     return exit;
   if (from < 0 || max < 1 || max > READ_MAX)
-    return gw_ctl_usage (&verb_audit, "records are numbered from 1, and 1 to %d are shown at once", READ_MAX);
+    return gw_ctl_usage (self, &verb_audit, "records are numbered from 1, and 1 to %d are shown at once", READ_MAX);
   audit = gw_dbus_audit_proxy_new_sync (self->bus, G_DBUS_PROXY_FLAGS_DO_NOT_LOAD_PROPERTIES, GW_CTL_BUS_NAME, GW_CTL_ROOT, NULL,
                                         &error);
   if (audit == NULL)

@@ -78,12 +78,12 @@ run (GwCtl *self, int argc, char **argv)
   gint32 ids;
   int report;
 
-  if (!gw_ctl_options (&verb_batch_add, entries, &argc, &argv, 2, 2, &exit))
+  if (!gw_ctl_options (self, &verb_batch_add, entries, &argc, &argv, 2, 2, &exit))
     return exit;
   if (policy == NULL)
-    return gw_ctl_usage (&verb_batch_add, "--policy is missing (gangwayctl policies lists them)");
+    return gw_ctl_usage (self, &verb_batch_add, "--policy is missing (gangwayctl policies lists them)");
   if (adopt != NULL && (!gw_ctl_parse_duration (adopt, &batch.adopt_for) || batch.adopt_for == 0))
-    return gw_ctl_usage (&verb_batch_add, "'%s' is no time: write 90s, 15m, 24h or 7d", adopt);
+    return gw_ctl_usage (self, &verb_batch_add, "'%s' is no time: write 90s, 15m, 24h or 7d", adopt);
   batch.name = argv[1];
   batch.policy = policy;
   if (!gw_ctl_load (self, &exit) || !gw_ctl_file_read (self, argv[2], fds, &ids, &exit))

@@ -30,7 +30,7 @@ run (GwCtl *self, int argc, char **argv)
   g_autoptr (GVariant) list = NULL;
   GwCtlExit exit;
 
-  if (!gw_ctl_options (&verb_batch_list, NULL, &argc, &argv, 0, 0, &exit)
+  if (!gw_ctl_options (self, &verb_batch_list, NULL, &argc, &argv, 0, 0, &exit)
       || !gw_ctl_inventory_list (self, "ListBatches", "list the batches", &list, &exit))
     return exit;
   if (self->json)

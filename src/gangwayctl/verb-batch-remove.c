@@ -10,14 +10,16 @@ run (GwCtl *self, int argc, char **argv)
   g_autoptr (GError) error = NULL;
   GwCtlExit exit;
 
-  if (!gw_ctl_options (&verb_batch_remove, NULL, &argc, &argv, 1, 1, &exit) || !gw_ctl_load (self, &exit))
+  if (!gw_ctl_options (self, &verb_batch_remove, NULL, &argc, &argv, 1, 1, &exit)
+      || !gw_ctl_load (self, &exit))
     return exit;
   reply
       = gw_ctl_call (self->inventory, "RemoveBatch", g_variant_new ("(sa{sv})", argv[1], NULL), NULL, &error);
   if (reply == NULL)
     return gw_ctl_fail (self, "remove the batch", error);
-  if (!self->json)
-    puts ("Its claims are withdrawn. Endpoints that are enrolled keep their certificates: gangwayctl revoke");
+  gw_ctl_done (
+      self,
+      "Its claims are withdrawn. Endpoints that are enrolled keep their certificates: gangwayctl revoke");
   return GW_CTL_OK;
 }
 

@@ -116,7 +116,7 @@ run (GwCtl *self, int argc, char **argv)
   g_autoptr (GPtrArray) found = g_ptr_array_new ();
   GwCtlExit exit;
 
-  if (!gw_ctl_options (&verb_bus, NULL, &argc, &argv, 0, 1, &exit) || !gw_ctl_load (self, &exit))
+  if (!gw_ctl_options (self, &verb_bus, NULL, &argc, &argv, 0, 1, &exit) || !gw_ctl_load (self, &exit))
     return exit;
   buses = gw_ctl_all (self, "Bus");
   for (guint i = 0; i < buses->len; i++)

@@ -13,7 +13,7 @@ run (GwCtl *self, int argc, char **argv)
   g_autoptr (GError) error = NULL;
   GwCtlExit exit;
 
-  if (!gw_ctl_options (&verb_cancel, NULL, &argc, &argv, 1, 1, &exit) || !gw_ctl_load (self, &exit))
+  if (!gw_ctl_options (self, &verb_cancel, NULL, &argc, &argv, 1, 1, &exit) || !gw_ctl_load (self, &exit))
     return exit;
   path = argv[1][0] == '/' ? g_strdup (argv[1]) : g_strconcat (GW_CTL_ROOT "/job/", argv[1], NULL);
   job = gw_ctl_at (self, path, "Job");
@@ -25,8 +25,7 @@ run (GwCtl *self, int argc, char **argv)
   reply = gw_ctl_call (job, "Cancel", g_variant_new ("()"), NULL, &error);
   if (reply == NULL)
     return gw_ctl_fail (self, "cancel the job", error);
-  if (!self->json)
-    puts ("It stops at its next safe point.");
+  gw_ctl_done (self, "It stops at its next safe point.");
   return GW_CTL_OK;
 }
 

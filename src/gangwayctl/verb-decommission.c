@@ -7,7 +7,7 @@ run (GwCtl *self, int argc, char **argv)
   g_autofree char *reason = NULL;
   GwCtlExit exit;
 
-  if (!gw_ctl_options (&verb_decommission, NULL, &argc, &argv, 2, -1, &exit))
+  if (!gw_ctl_options (self, &verb_decommission, NULL, &argc, &argv, 2, -1, &exit))
     return exit;
   reason = gw_ctl_join (argc, argv, 2);
   return gw_ctl_endpoint_call (self, argv[1], "Decommission", g_variant_new ("(s)", reason),

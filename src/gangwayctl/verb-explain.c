@@ -38,7 +38,7 @@ run (GwCtl *self, int argc, char **argv)
   const char *state, *reason, *remedy;
   GwCtlExit exit;
 
-  if (!gw_ctl_options (&verb_explain, NULL, &argc, &argv, 1, 1, &exit) || !gw_ctl_load (self, &exit))
+  if (!gw_ctl_options (self, &verb_explain, NULL, &argc, &argv, 1, 1, &exit) || !gw_ctl_load (self, &exit))
     return exit;
   reply = gw_ctl_call (self->manager, "Explain", g_variant_new ("(s)", argv[1]), NULL, &error);
   remote = error ? g_dbus_error_get_remote_error (error) : NULL;

@@ -6,7 +6,7 @@ run (GwCtl *self, int argc, char **argv)
 {
   GwCtlExit exit;
 
-  if (!gw_ctl_options (&verb_identify, NULL, &argc, &argv, 1, 1, &exit))
+  if (!gw_ctl_options (self, &verb_identify, NULL, &argc, &argv, 1, 1, &exit))
     return exit;
   return gw_ctl_endpoint_call (self, argv[1], "Identify", g_variant_new ("()"), "make the device blink",
                                "shows itself for five seconds");

@@ -54,7 +54,7 @@ run (GwCtl *self, int argc, char **argv)
   GwCtlExit exit;
   int report;
 
-  if (!gw_ctl_options (&verb_inventory_import, entries, &argc, &argv, 1, 2, &exit)
+  if (!gw_ctl_options (self, &verb_inventory_import, entries, &argc, &argv, 1, 2, &exit)
       || !gw_ctl_load (self, &exit))
     return exit;
   signature_path = argc > 2 ? g_strdup (argv[2]) : g_strconcat (argv[1], ".p7s", NULL);

@@ -14,7 +14,8 @@ run (GwCtl *self, int argc, char **argv)
   const char *key;
   GwCtlExit exit;
 
-  if (!gw_ctl_options (&verb_inventory_lookup, NULL, &argc, &argv, 1, 1, &exit) || !gw_ctl_load (self, &exit))
+  if (!gw_ctl_options (self, &verb_inventory_lookup, NULL, &argc, &argv, 1, 1, &exit)
+      || !gw_ctl_load (self, &exit))
     return exit;
   reply = gw_ctl_call (self->inventory, "Lookup", g_variant_new ("(s)", argv[1]), NULL, &error);
   if (reply == NULL)

@@ -20,6 +20,13 @@ typedef struct
   GHashTable *watched; /* endpoint's path -> its points, a(ussua{sv}) */
 } Monitor;
 
+/* Nobody is left to print for, or nobody to hear from. */
+static void
+stop (Monitor *self)
+{
+  g_main_loop_quit (self->loop);
+}
+
 static void
 event (Monitor *self, const char *path, const char *what, const char *detail, GVariant *data)
 {
@@ -46,7 +53,8 @@ event (Monitor *self, const char *path, const char *what, const char *detail, GV
 
       printf ("%s  %-26s %-9s %s\n", when, object, what, clean);
     }
-  fflush (stdout);
+  if (fflush (stdout) != 0)
+    stop (self);
 }
 
 /* Tells a new state once, however many properties say so. */
@@ -131,6 +139,10 @@ on_properties (Monitor *self, const char *path, GVariant *parameters)
       g_variant_lookup (changed, "StateReason", "&s", &reason);
       note_state (self, path, text, reason);
     }
+  /* Why it does not get on is often known a little later than that. */
+  else if (g_str_equal (interface, GW_CTL_BUS_NAME ".Endpoint")
+           && g_variant_lookup (changed, "StateReason", "&s", &reason) && *reason != '\0')
+    event (self, path, "why", reason, NULL);
   else if (g_str_equal (interface, GW_CTL_BUS_NAME ".Bus"))
     on_bus_properties (self, path, changed);
   else if (g_str_equal (interface, GW_CTL_BUS_NAME ".Policy") && g_variant_lookup (changed, "Valid", "b", &valid))
@@ -247,6 +259,7 @@ follow (Monitor *self)
 {
   g_autoptr (GPtrArray) endpoints = gw_ctl_all (self->ctl, "Endpoint");
   guint signals, owner, interrupt, terminate;
+  gulong closed;
 
   for (guint i = 0; i < endpoints->len; i++)
     note_state (self, g_dbus_proxy_get_object_path (endpoints->pdata[i]),
@@ -260,12 +273,15 @@ follow (Monitor *self)
   watch_points (self);
   interrupt = g_unix_signal_add (SIGINT, on_interrupt, self->loop);
   terminate = g_unix_signal_add (SIGTERM, on_interrupt, self->loop);
-  g_main_loop_run (self->loop);
+  closed = g_signal_connect_swapped (self->ctl->bus, "closed", G_CALLBACK (stop), self);
+  if (!g_dbus_connection_is_closed (self->ctl->bus) && !ferror (stdout))
+    g_main_loop_run (self->loop);
+  g_signal_handler_disconnect (self->ctl->bus, closed);
   g_source_remove (interrupt);
   g_source_remove (terminate);
   g_dbus_connection_signal_unsubscribe (self->ctl->bus, signals);
   g_dbus_connection_signal_unsubscribe (self->ctl->bus, owner);
-  return GW_CTL_OK;
+  return g_dbus_connection_is_closed (self->ctl->bus) ? gw_ctl_bus_gone (self->ctl) : GW_CTL_OK;
 }
 
 static GwCtlExit
@@ -274,7 +290,7 @@ run (GwCtl *ctl, int argc, char **argv)
   Monitor self = { .ctl = ctl };
   GwCtlExit exit;
 
-  if (!gw_ctl_options (&verb_monitor, NULL, &argc, &argv, 0, -1, &exit) || !gw_ctl_load (ctl, &exit))
+  if (!gw_ctl_options (ctl, &verb_monitor, NULL, &argc, &argv, 0, -1, &exit) || !gw_ctl_load (ctl, &exit))
     return exit;
   self.loop = g_main_loop_new (NULL, FALSE);
   self.states = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);

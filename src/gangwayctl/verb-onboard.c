@@ -10,7 +10,7 @@ run (GwCtl *self, int argc, char **argv)
           { NULL } };
   GwCtlExit exit;
 
-  if (!gw_ctl_options (&verb_onboard, entries, &argc, &argv, 1, 1, &exit))
+  if (!gw_ctl_options (self, &verb_onboard, entries, &argc, &argv, 1, 1, &exit))
     return exit;
   return gw_ctl_endpoint_job (self, argv[1], "Onboard",
                               g_variant_new ("(sa{sv})", policy ? policy : "", NULL),

@@ -84,7 +84,8 @@ run (GwCtl *self, int argc, char **argv)
   g_autoptr (GPtrArray) all = NULL;
   GwCtlExit exit;
 
-  if (!gw_ctl_options (&verb_policies, entries, &argc, &argv, 0, 0, &exit) || !gw_ctl_load (self, &exit))
+  if (!gw_ctl_options (self, &verb_policies, entries, &argc, &argv, 0, 0, &exit)
+      || !gw_ctl_load (self, &exit))
     return exit;
   all = gw_ctl_all (self, "Policy");
   if (want_check)

@@ -62,7 +62,7 @@ run (GwCtl *self, int argc, char **argv)
   GVariantBuilder ids;
   GwCtlExit exit;
 
-  if (!gw_ctl_options (&verb_read, NULL, &argc, &argv, 1, -1, &exit))
+  if (!gw_ctl_options (self, &verb_read, NULL, &argc, &argv, 1, -1, &exit))
     return exit;
   endpoint = gw_ctl_find_endpoint (self, argv[1], &exit);
   if (endpoint == NULL || (points = gw_ctl_find_points (self, endpoint, &exit)) == NULL)

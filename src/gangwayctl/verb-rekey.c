@@ -6,7 +6,7 @@ run (GwCtl *self, int argc, char **argv)
 {
   GwCtlExit exit;
 
-  if (!gw_ctl_options (&verb_rekey, NULL, &argc, &argv, 1, 1, &exit))
+  if (!gw_ctl_options (self, &verb_rekey, NULL, &argc, &argv, 1, 1, &exit))
     return exit;
   return gw_ctl_endpoint_job (self, argv[1], "Rekey", g_variant_new ("(a{sv})", NULL),
                               "move the endpoint to a new key", "has a new key and certificate");

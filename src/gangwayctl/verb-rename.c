@@ -8,7 +8,7 @@ run (GwCtl *self, int argc, char **argv)
   g_autofree char *name = NULL, *done = NULL;
   GwCtlExit exit;
 
-  if (!gw_ctl_options (&verb_rename, NULL, &argc, &argv, 1, 2, &exit))
+  if (!gw_ctl_options (self, &verb_rename, NULL, &argc, &argv, 1, 2, &exit))
     return exit;
   name = gw_ctl_text_clean (argc > 2 ? argv[2] : "");
   done = name[0] ? g_strdup_printf ("is called '%s' from now on", name)

@@ -6,7 +6,7 @@ run (GwCtl *self, int argc, char **argv)
 {
   GwCtlExit exit;
 
-  if (!gw_ctl_options (&verb_renew, NULL, &argc, &argv, 1, 1, &exit))
+  if (!gw_ctl_options (self, &verb_renew, NULL, &argc, &argv, 1, 1, &exit))
     return exit;
   return gw_ctl_endpoint_job (self, argv[1], "Renew", g_variant_new ("(a{sv})", NULL),
                               "renew the certificate", "has a new certificate");

@@ -11,7 +11,7 @@ run (GwCtl *self, int argc, char **argv)
   guint scanned = 0;
   GwCtlExit exit;
 
-  if (!gw_ctl_options (&verb_scan, NULL, &argc, &argv, 0, 1, &exit) || !gw_ctl_load (self, &exit))
+  if (!gw_ctl_options (self, &verb_scan, NULL, &argc, &argv, 0, 1, &exit) || !gw_ctl_load (self, &exit))
     return exit;
   buses = gw_ctl_all (self, "Bus");
   for (guint i = 0; i < buses->len; i++)
@@ -30,9 +30,8 @@ run (GwCtl *self, int argc, char **argv)
     return gw_ctl_refuse (
         self, GW_CTL_NOT_FOUND, argc > 1 ? "no bus of this name is attached" : "no field bus is attached",
         "gangwayctl status lists them; systemctl start gangway-serial@ttyUSB0 attaches one");
-  if (!self->json)
-    printf ("%u %s asked to look. gangwayctl monitor shows what they find.\n", scanned,
-            scanned == 1 ? "bus was" : "buses were");
+  gw_ctl_done (self, "%u %s asked to look. gangwayctl monitor shows what they find.", scanned,
+               scanned == 1 ? "bus was" : "buses were");
   return GW_CTL_OK;
 }
 

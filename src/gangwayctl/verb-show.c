@@ -113,7 +113,7 @@ run (GwCtl *self, int argc, char **argv)
   g_autoptr (GwDBusPoints) points = NULL;
   GwCtlExit exit;
 
-  if (!gw_ctl_options (&verb_show, NULL, &argc, &argv, 1, 1, &exit))
+  if (!gw_ctl_options (self, &verb_show, NULL, &argc, &argv, 1, 1, &exit))
     return exit;
   endpoint = gw_ctl_find_endpoint (self, argv[1], &exit);
   if (endpoint == NULL)

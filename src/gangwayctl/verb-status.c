@@ -112,7 +112,7 @@ run (GwCtl *self, int argc, char **argv)
   g_autoptr (GPtrArray) buses = NULL;
   GwCtlExit exit;
 
-  if (!gw_ctl_options (&verb_status, NULL, &argc, &argv, 0, 0, &exit) || !gw_ctl_load (self, &exit))
+  if (!gw_ctl_options (self, &verb_status, NULL, &argc, &argv, 0, 0, &exit) || !gw_ctl_load (self, &exit))
     return exit;
   buses = gw_ctl_all (self, "Bus");
   if (self->json)

@@ -64,10 +64,10 @@ run (GwCtl *self, int argc, char **argv)
   GVariant *value;
   GwCtlExit exit;
 
-  if (!gw_ctl_options (&verb_write, entries, &argc, &argv, 3, 3, &exit))
+  if (!gw_ctl_options (self, &verb_write, entries, &argc, &argv, 3, 3, &exit))
     return exit;
   if (ttl < 0 || ttl > 60000)
-    return gw_ctl_usage (&verb_write, "--ttl is 1 to 60000 milliseconds");
+    return gw_ctl_usage (self, &verb_write, "--ttl is 1 to 60000 milliseconds");
   endpoint = gw_ctl_find_endpoint (self, argv[1], &exit);
   if (endpoint == NULL || (points = gw_ctl_find_points (self, endpoint, &exit)) == NULL)
     return exit;
@@ -75,7 +75,8 @@ run (GwCtl *self, int argc, char **argv)
     return gw_ctl_no_point (self, points, argv[2]);
   value = gw_ctl_point_parse (point.type, argv[3], &expected);
   if (value == NULL)
-    return gw_ctl_usage (&verb_write, "%s is written with %s, not with '%s'", point.name, expected, argv[3]);
+    return gw_ctl_usage (self, &verb_write, "%s is written with %s, not with '%s'", point.name, expected,
+                         argv[3]);
   return write_point (self, points, &point, value, ttl, force);
 }
 

@@ -326,6 +326,8 @@ class Ctl(unittest.TestCase):
         self.run_ctl("cancel", "4", code=5)
         self.run_ctl("reload")
         self.last_call("Reload")
+        for verb in (("scan",), ("cancel", "3"), ("reload",), ("batch", "remove", "b1"), ("approve", "press-4")):
+            self.assertEqual(json.loads(self.run_ctl(*verb, "--json")), {}, verb)
 
     def test_monitor(self):
         process = self.start("monitor", "press-4", "--json")
@@ -333,15 +335,20 @@ class Ctl(unittest.TestCase):
         self.agent.emit(self.a, "Points", "Changed", "(a(utv))", [(1, 0, GLib.Variant("d", 3.5))])
         self.agent.connection.emit_signal(None, self.b, "org.freedesktop.DBus.Properties", "PropertiesChanged", GLib.Variant(
             "(sa{sv}as)", (f"{NAME}.Endpoint", {"State": GLib.Variant("s", "online")}, [])))
+        self.agent.connection.emit_signal(None, self.c, "org.freedesktop.DBus.Properties", "PropertiesChanged", GLib.Variant(
+            "(sa{sv}as)", (f"{NAME}.Endpoint", {"StateReason": GLib.Variant("s", "its broker is away")}, [])))
         self.agent.connection.flush_sync(None)
         events = []
-        while not events or events[-1]["Detail"] != "quarantined -> online":
+        while not events or events[-1]["Event"] != "why":
             events.append(json.loads(process.stdout.readline()))
         process.send_signal(signal.SIGINT)
         wait("gangwayctl to end", lambda: process.poll() is not None)
         process.communicate()
         self.assertEqual(process.returncode, 0)
-        self.assertIn(("value", "temperature = 3.5 Cel"), [(e["Event"], e["Detail"]) for e in events])
+        told = [(e["Event"], e["Detail"]) for e in events]
+        self.assertIn(("value", "temperature = 3.5 Cel"), told)
+        self.assertIn(("state", "quarantined -> online"), told)
+        self.assertEqual(told[-1], ("why", "its broker is away"))
 
     # Going wrong
 
@@ -364,6 +371,26 @@ class Ctl(unittest.TestCase):
         self.agent.answers["Endpoint.Renew"] = answer
         self.assertIn("the agent stopped", self.run_ctl("renew", "press-4", code=1))
 
+    def test_the_bus_goes_while_it_waits(self):
+        self.agent.answers["Endpoint.Renew"] = lambda _path, _args: GLib.Variant("(o)", (f"{ROOT}/job/7",))
+        waiting = [self.start("monitor", "press-4"), self.start("renew", "press-4")]
+        wait("both to be at it", lambda: {"Watch", "Renew"} <= {c[1] for c in self.agent.calls})
+        self.lab.daemon.stop()
+        wait("them to end", lambda: all(p.poll() is not None for p in waiting))
+        for process in waiting:
+            self.assertIn("the message bus went away", process.communicate()[1])
+            self.assertEqual(process.returncode, 3)
+
+    def test_output_that_goes_nowhere(self):
+        """Told, and not by a status of 0; what stands where standard output was must not be the bus."""
+        for verb in (["list"], ["list", "--json"], ["monitor"], ["--help"]):
+            for where in (">/dev/full", ">&-"):
+                command = [self.lab.binary("src", "gangwayctl", "gangwayctl"), "--bus", self.lab.address, *verb]
+                process = subprocess.Popen(["sh", "-c", f'exec "$@" {where}', "sh", *command], stderr=subprocess.PIPE, text=True)
+                wait("gangwayctl to end", lambda p=process: p.poll() is not None)
+                self.assertIn("cannot print all", process.communicate()[1], f"{verb} {where}")
+                self.assertEqual(process.returncode, 1, f"{verb} {where}")
+
     def test_not_permitted(self):
         def answer(_path, _args):
             raise Refusal("NotAuthorized", "you may not")
@@ -374,6 +401,7 @@ class Ctl(unittest.TestCase):
 
     def test_command_line(self):
         self.assertIn("usage: gangwayctl revoke", self.run_ctl("revoke", "press-4", code=2))
+        self.assertEqual(json.loads(self.run_ctl("revoke", "press-4", "--json", code=2))["next"], "gangwayctl revoke --help")
         self.assertIn("did you mean list", self.run_ctl("lst", code=2))
         self.assertIn("batch list", self.run_ctl("batch", code=2))
         self.assertIn("Unknown option", self.run_ctl("list", "--nope", code=2))
