@@ -32,6 +32,7 @@ struct _GwBusService
   GHashTable *notes; /* id -> Note */
   GwTimer timer;
   gboolean dirty;
+  gboolean nodes_dirty; /* the notes, which may be many, are not those that are shown */
   GwBusmsgStats statistics;
   GwBusmsgLink link;
   guint64 dropped;
@@ -84,28 +85,38 @@ show_link (GwBusService *self)
 }
 
 static void
-show (gpointer data)
+show_nodes (GwBusService *self)
 {
-  GwBusService *self = data;
-  const GwBusmsgStats *statistics = &self->statistics;
   GVariantBuilder nodes;
   GHashTableIter iter;
   gpointer id;
   Note *note;
 
-  if (!self->dirty)
-    return;
-  self->dirty = FALSE;
-  gw_timer_arm (&self->timer, PERIOD_USEC);
+  self->nodes_dirty = FALSE;
   g_variant_builder_init (&nodes, G_VARIANT_TYPE (NODES_TYPE));
   g_hash_table_iter_init (&iter, self->notes);
   while (g_hash_table_iter_next (&iter, &id, (gpointer *) &note))
     g_variant_builder_add (&nodes, "(usssut)", GPOINTER_TO_UINT (id), note->claimed_id, note->claimed_serial, note->state,
                            (guint32) note->info.address, note->info.retries);
-  g_object_set (self->skeleton, "nodes", g_variant_builder_end (&nodes), "node-count", g_hash_table_size (self->notes), "bytes-in",
-                statistics->bytes_in, "bytes-out", statistics->bytes_out, "frames-in", statistics->frames_in, "frames-out",
-                statistics->frames_out, "errors", statistics->fcs_errors + statistics->oversize + statistics->aborted, "dropped",
-                statistics->dropped + self->dropped, NULL);
+  g_object_set (self->skeleton, "nodes", g_variant_builder_end (&nodes), "node-count", g_hash_table_size (self->notes), NULL);
+}
+
+static void
+show (gpointer data)
+{
+  GwBusService *self = data;
+  const GwBusmsgStats *statistics = &self->statistics;
+
+  if (!self->dirty)
+    return;
+  self->dirty = FALSE;
+  gw_timer_arm (&self->timer, PERIOD_USEC);
+  if (self->nodes_dirty)
+    show_nodes (self);
+  g_object_set (self->skeleton, "bytes-in", statistics->bytes_in, "bytes-out", statistics->bytes_out, "frames-in",
+                statistics->frames_in, "frames-out", statistics->frames_out, "errors",
+                statistics->fcs_errors + statistics->oversize + statistics->aborted, "dropped", statistics->dropped + self->dropped,
+                NULL);
   show_link (self);
 }
 
@@ -117,6 +128,13 @@ changed (GwBusService *self)
   self->dirty = TRUE;
   if (!gw_timer_is_armed (&self->timer))
     show (self);
+}
+
+static void
+nodes_changed (GwBusService *self)
+{
+  self->nodes_dirty = TRUE;
+  changed (self);
 }
 
 void
@@ -168,14 +186,14 @@ gw_bus_service_add_node (GwBusService *self, GwNode *node)
   note->claimed_serial = hello != NULL ? g_strndup (hello->serial.ptr, hello->serial.len) : g_strdup ("");
   note->state = g_strdup ("attached");
   g_hash_table_insert (self->notes, GUINT_TO_POINTER (gw_node_get_id (node)), note);
-  changed (self);
+  nodes_changed (self);
 }
 
 void
 gw_bus_service_remove_node (GwBusService *self, GwNode *node)
 {
   g_hash_table_remove (self->notes, GUINT_TO_POINTER (gw_node_get_id (node)));
-  changed (self);
+  nodes_changed (self);
 }
 
 void
@@ -187,7 +205,7 @@ gw_bus_service_set_node_state (GwBusService *self, GwNode *node, const char *sta
     return;
   g_free (note->state);
   note->state = g_strdup (state);
-  changed (self);
+  nodes_changed (self);
 }
 
 void
@@ -198,7 +216,7 @@ gw_bus_service_set_node_info (GwBusService *self, GwNode *node, const GwBusmsgNo
   if (note == NULL)
     return;
   note->info = *info;
-  changed (self);
+  nodes_changed (self);
 }
 
 char *

@@ -337,7 +337,10 @@ class Plugins(Arena):
         plugin.push(link_now())
         wait("its end", lambda: shown("LinkState") == "active" and shown("Culprit") == "")
         self.assertIn(f"bus {plugin.name} carries frames again", self.said())
+        plugin.push(node_info(node, 11, 4))
+        wait("its other address", lambda: sorted(n[4:] for n in shown("Nodes")) == [(0, 0), (11, 4)])
         plugin.node_down(other)
+        wait("the one that is left", lambda: [n[4:] for n in shown("Nodes")] == [(11, 4)] and shown("NodeCount") == 1)
         self.assertFalse(plugin.gone)
 
     def test_a_link_that_flutters(self):
