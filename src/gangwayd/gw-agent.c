@@ -283,16 +283,16 @@ show_figures (gpointer data)
 {
   GwAgent *self = data;
   gboolean clock_valid = gw_services_clock_is_valid (&self->services);
-  GwSpoolStats stats;
+  GwSpoolTotals totals;
 
   /* Certificates and brokers wait for a clock that is right: now it is. */
   if (clock_valid && !gw_dbus_manager_get_clock_valid (self->manager))
     gw_roster_hurry (self->roster);
 
-  gw_spool_get_stats (self->services.spool, &stats);
-  gw_dbus_manager_set_spool_bytes (self->manager, stats.sum.bytes);
-  gw_dbus_manager_set_reports_acknowledged (self->manager, stats.sum.stored);
-  gw_dbus_manager_set_reports_delivered (self->manager, stats.sum.acked);
+  gw_spool_get_totals (self->services.spool, &totals);
+  gw_dbus_manager_set_spool_bytes (self->manager, totals.bytes);
+  gw_dbus_manager_set_reports_acknowledged (self->manager, totals.stored);
+  gw_dbus_manager_set_reports_delivered (self->manager, totals.acked);
   gw_dbus_manager_set_clock_valid (self->manager, clock_valid);
   gw_timer_arm (&self->figures, FIGURES_PERIOD_USEC);
 }
@@ -628,7 +628,7 @@ gw_agent_describe (GwAgent *self)
 {
   g_autoptr (GVariant) counts = gw_dbus_manager_dup_endpoint_counts (self->manager);
   g_autoptr (GString) by_state = g_string_new (NULL);
-  GwSpoolStats stats;
+  GwSpoolTotals totals;
   GVariantIter iter;
   const char *state;
   guint total = 0, n;
@@ -639,10 +639,10 @@ gw_agent_describe (GwAgent *self)
       g_string_append_printf (by_state, "%s%u %s", by_state->len > 0 ? ", " : "", n, state);
       total += n;
     }
-  gw_spool_get_stats (self->services.spool, &stats);
+  gw_spool_get_totals (self->services.spool, &totals);
   return g_strdup_printf ("%u endpoint%s%s%s%s, %u bus%s, %" G_GUINT64_FORMAT " octets spooled", total, total == 1 ? "" : "s",
                           total > 0 ? " (" : "", by_state->str, total > 0 ? ")" : "", g_hash_table_size (self->attachments),
-                          g_hash_table_size (self->attachments) == 1 ? "" : "es", stats.sum.bytes);
+                          g_hash_table_size (self->attachments) == 1 ? "" : "es", totals.bytes);
 }
 
 static void

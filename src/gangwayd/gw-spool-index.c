@@ -196,7 +196,10 @@ gw_spool_leave (GwSpool *self, GwSpoolEndpoint *endpoint, GwSpoolEntry *entry, g
   if (state >= GW_SPOOL_GIVEN_UP)
     endpoint->counters.dropped[state - GW_SPOOL_GIVEN_UP]++;
   else
-    endpoint->counters.acked++;
+    {
+      endpoint->counters.acked++;
+      self->acked++;
+    }
   uncache (self, entry);
   gw_spool_unsettle (entry);
   entry->state = state;

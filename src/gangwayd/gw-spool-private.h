@@ -67,6 +67,8 @@ struct _GwSpool
   guint64 anchor;        /* segments numbered below go once they are empty */
   guint64 queued_bytes;
   guint64 reserved;
+  guint64 stored; /* since start, as acked */
+  guint64 acked;
   guint64 lost_corrupt; /* without an owner */
   guint64 corrupt_octets;
   guint64 torn_octets;

@@ -79,6 +79,7 @@ stored (GwSpool *self, Append *append)
   endpoint->state.q = header->q;
   endpoint->state.lost += header->lost;
   endpoint->counters.stored++;
+  self->stored++;
   add_entry (self, endpoint, header, append->op.place.segment, append->op.place.offset);
   gw_spool_cache_entry (self, endpoint, gw_spool_get_entry (endpoint, endpoint->entries->len - 1), header,
                         append->op.payload);
@@ -468,6 +469,12 @@ gw_spool_get_stats (GwSpool *self, GwSpoolStats *out)
   out->corrupt_octets = self->corrupt_octets;
   out->torn_octets = self->torn_octets;
   out->failed_groups = gw_spool_log_get_failures (self->log);
+}
+
+void
+gw_spool_get_totals (GwSpool *self, GwSpoolTotals *out)
+{
+  *out = (GwSpoolTotals){ .bytes = self->queued_bytes, .stored = self->stored, .acked = self->acked };
 }
 
 guint

@@ -67,6 +67,14 @@ typedef struct
   guint64 dropped[GW_SPOOL_DROP_N]; /* kept over restarts */
 } GwSpoolCounters;
 
+/* As in GwSpoolCounters, over all endpoints. */
+typedef struct
+{
+  guint64 bytes;
+  guint64 stored;
+  guint64 acked;
+} GwSpoolTotals;
+
 typedef struct
 {
   GwSpoolCounters sum; /* over all endpoints; dropped[CORRUPT] also counts those whose owner is unreadable */
@@ -150,9 +158,11 @@ guint64 gw_spool_drop (GwSpool *self, const guint8 *kid, guint64 seq, GwSpoolDro
  * goes. Up to the first that stays; what a clock set back has made look old behind that one waits for it. */
 guint64 gw_spool_expire (GwSpool *self, gint64 floor, gint64 time);
 
-/* Counters of one endpoint (zeros if unknown) and of the whole. */
+/* Counters of one endpoint (zeros if unknown) and of the whole, which are summed up over all endpoints and segments. */
 void gw_spool_get_counters (GwSpool *self, const guint8 *kid, GwSpoolCounters *out);
 void gw_spool_get_stats (GwSpool *self, GwSpoolStats *out);
+/* The sums that are kept as they change: for whoever looks every second. */
+void gw_spool_get_totals (GwSpool *self, GwSpoolTotals *out);
 
 /* Calls func for each endpoint whose oldest queued record was received at or before time: with a time of some
  * minutes ago, those that have no way out. */

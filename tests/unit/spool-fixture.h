@@ -49,9 +49,24 @@ spool_up (SpoolFixture *self)
   g_assert_no_error (error);
 }
 
+/* What is kept as it changes is what the endpoints sum up to. */
+static inline void
+assert_totals (SpoolFixture *self)
+{
+  GwSpoolTotals totals;
+  GwSpoolStats stats;
+
+  gw_spool_get_totals (self->spool, &totals);
+  gw_spool_get_stats (self->spool, &stats);
+  g_assert_cmpuint (totals.bytes, ==, stats.sum.bytes);
+  g_assert_cmpuint (totals.stored, ==, stats.sum.stored);
+  g_assert_cmpuint (totals.acked, ==, stats.sum.acked);
+}
+
 static inline void
 spool_down (SpoolFixture *self)
 {
+  assert_totals (self);
   gw_writer_stop (self->writer);
   g_clear_pointer (&self->spool, gw_spool_free);
   g_clear_pointer (&self->writer, gw_writer_free);
@@ -151,6 +166,7 @@ static inline void
 flush (SpoolFixture *self)
 {
   gw_writer_flush (self->writer);
+  assert_totals (self);
 }
 
 /* A record is what it says it is; returns its q. */
