@@ -444,6 +444,7 @@ class Arena(unittest.TestCase):
         self.assertEqual(self.lab.state_of(now["kid"]), "online")
         self.lab.wait_flow(0, more=1)
         if not self.lab.sanitized:
+            print(f"# {after[0] - self.before[0]:.2f} s of CPU, {(after[1] - self.before[1]) >> 10} KiB more memory", flush=True)
             self.assertLess(after[0] - self.before[0], self.cpu, "seconds of CPU")
             self.assertLess(after[1] - self.before[1], self.memory, "octets of memory")
 

@@ -136,6 +136,8 @@ class Frames(Arena):
     def tearDown(self):
         cpu, memory, descriptors = resources(self.line.plugin.pid)
         if not self.lab.sanitized:
+            print(f"# {cpu - self.plugin_before[0]:.2f} s of the plugin's CPU, {(memory - self.plugin_before[1]) >> 10} KiB more memory",
+                  flush=True)
             self.assertLess(cpu - self.plugin_before[0], 4.0, "the plugin's seconds")
             self.assertLess(memory - self.plugin_before[1], 2 << 20)
         self.assertLessEqual(descriptors, self.plugin_before[2] + 1)
@@ -376,7 +378,7 @@ class Plugins(Arena):
                                   [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [0] * 20))])
         plugin.push(message(STATS, 0, struct.pack("<QQ", 7, 0) + bytes(48)))
         wait("the last one", lambda: self.lab.bus.get(plugin.path, "Bus", "FramesIn") == 7)
-        self.assertEqual(resources(self.agent)[2], before)
+        wait("their being closed", lambda: resources(self.agent)[2] <= before)
 
     def test_an_empty_packet(self):
         plugin = self.plugin()
@@ -390,15 +392,16 @@ class Plugins(Arena):
         plugin = self.plugin()
         node = plugin.node_up(lambda datagram: None)
         packet = message(DATAGRAM, node, bytes([23, 254, 253, 0, 1]) + bytes(300))
-        sent, until = 0, GLib.get_monotonic_time() + 2000000
-        while GLib.get_monotonic_time() < until:
+        sent, begun = 0, GLib.get_monotonic_time()
+        while GLib.get_monotonic_time() < begun + 2000000:
             while plugin.send(packet):
                 sent += 1
             wait("the others' turn", lambda: True)
-        print(f"# {sent} packets taken, {resources(self.agent)[0] - self.before[0]:.2f} s of CPU")
+        seconds = (GLib.get_monotonic_time() - begun) / 1e6
+        print(f"# {sent} packets taken in {seconds:.1f} s, {resources(self.agent)[0] - self.before[0]:.2f} s of CPU")
         wait("the bus", lambda: plugin.node_state(node) == "attached")
         self.assertFalse(plugin.gone)
-        self.assertLess(sent, 100000)  # 4,000 in 100 ms, and what the socket holds
+        self.assertLess(sent, 40000 * seconds + 20000)  # 4,000 in 100 ms, and what the socket holds
 
     def test_nodes_that_come_and_go(self):
         plugin, known = self.plugin(), self.lab.sim_status(0)["kid"]
@@ -430,7 +433,7 @@ class Plugins(Arena):
             self.peers.remove(plugin)
             plugin.close()
         wait("its buses to go", lambda: not any("rogue" in path for path in self.lab.bus.of("Bus")))
-        self.assertLessEqual(resources(self.agent)[2], self.before[2])
+        wait("their descriptors to be closed", lambda: resources(self.agent)[2] <= self.before[2])
 
     def test_one_that_leaves_d_bus_and_keeps_its_socket(self):
         plugin = self.plugin()
