@@ -583,6 +583,7 @@ test_refusals (SimRig *rig, gconstpointer data)
                                        "status 9",
                                        "foreign 2",
                                        "replug 0 0",
+                                       "move 0 new slowly",
                                        "move 0 new powered 1",
                                        "force 0 love",
                                        "event 0 9 1",
