@@ -37,6 +37,7 @@ arguments_clear (Arguments *a)
   g_free (a->manufacturer);
   g_free (a->model);
   g_free (a->firmware);
+  g_strfreev (a->devices);
   g_strfreev (a->rest);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Arguments, arguments_clear)
@@ -120,25 +121,50 @@ parse_arguments (int *argc, char ***argv, Arguments *a, GError **error)
   return g_option_context_parse (context, argc, argv, error);
 }
 
-static gboolean
-parse_rate (const char *text, double *rate)
-{
-  char *end;
-
-  if (g_str_equal (text, "max"))
-    {
-      *rate = GW_SIM_RATE_MAX;
-      return TRUE;
-    }
-  *rate = g_ascii_strtod (text, &end);
-  return end != text && *end == '\0' && *rate >= 0 && *rate <= 10000;
-}
-
 /* ISO 11898-1 and -2: what controllers and transceivers do. */
 static gboolean
 is_rate (int rate, gboolean data)
 {
   return data ? rate == 0 || (rate >= 100000 && rate <= 8000000) : rate >= 10000 && rate <= 1000000;
+}
+
+/* FALSE: something is missing, or no sensible number. */
+static gboolean
+make_options (const Arguments *a, GwSimOptions *options)
+{
+  *options = (GwSimOptions){
+    .n_endpoints = a->endpoints,
+    .n_foreign = a->foreign,
+    .devices = (const char *const *)a->devices,
+    .slots = a->slots,
+    .can = {
+      .what = a->can,
+      .bit_rate = a->can_rate,
+      .data_rate = a->can_data_rate,
+      .n_endpoints = a->can_endpoints < 0 ? G_MAXUINT : (guint)a->can_endpoints,
+      .vendor = a->can_vendor,
+      .unpaced = a->can_unpaced,
+      .log = a->can_log,
+    },
+    .rs485 = {
+      .n_endpoints = !a->rs485 ? 0 : a->rs485_endpoints < 0 ? G_MAXUINT : (guint)a->rs485_endpoints,
+      .speed = a->speed,
+    },
+    .folder = a->folder,
+    .seed = a->seed ? a->seed : "gangway",
+    .sram = a->sram,
+    .manufacturer = a->manufacturer ? a->manufacturer : "Gangway",
+    .model = a->model ? a->model : "SIM-1",
+    .firmware = a->firmware ? a->firmware : "1.0.0",
+    .mtu = a->mtu,
+    .sign_delay_ms = a->sign_delay,
+    .puf = { .noise = a->noise, .temperature = a->temperature, .years = a->years },
+  };
+  return a->folder && !a->ctl && !a->rest && a->endpoints >= 0 && a->foreign >= 0 && a->mtu >= 0
+         && a->mtu <= G_MAXUINT16 && a->sign_delay >= 0 && a->can_vendor >= 0 && is_rate (a->can_rate, FALSE)
+         && is_rate (a->can_data_rate, TRUE) && a->speed >= (int)GW_SIM_PAIR_SPEED_MIN
+         && a->speed <= (int)GW_SIM_PAIR_SPEED_MAX
+         && gw_sim_rate_parse (a->rate ? a->rate : "1", &options->rate);
 }
 
 static gboolean
@@ -193,14 +219,13 @@ run (const Arguments *a, const GwSimOptions *options, GError **error)
 int
 main (int argc, char **argv)
 {
-  g_auto (Arguments) a
-      = { .endpoints = 1,
-          .can_rate = 500000,
-          .can_endpoints = -1,
-          .rs485_endpoints = -1,
-          .speed = GW_SIM_PAIR_SPEED_DEFAULT,
-          .noise = 0.10,
-          .temperature = 25 };
+  g_auto (Arguments) a = { .endpoints = 1,
+                           .can_rate = 500000,
+                           .can_endpoints = -1,
+                           .rs485_endpoints = -1,
+                           .speed = GW_SIM_PAIR_SPEED_DEFAULT,
+                           .noise = 0.10,
+                           .temperature = 25 };
   GwSimOptions options;
   g_autoptr (GError) error = NULL;
 
@@ -212,38 +237,7 @@ main (int argc, char **argv)
     }
   if (a.ctl && a.rest)
     return gw_sim_control_client (a.ctl, a.rest);
-  options = (GwSimOptions){
-    .n_endpoints = a.endpoints,
-    .n_foreign = a.foreign,
-    .devices = (const char *const *)a.devices,
-    .slots = a.slots,
-    .can = {
-      .what = a.can,
-      .bit_rate = a.can_rate,
-      .data_rate = a.can_data_rate,
-      .n_endpoints = a.can_endpoints < 0 ? G_MAXUINT : (guint)a.can_endpoints,
-      .vendor = a.can_vendor,
-      .unpaced = a.can_unpaced,
-      .log = a.can_log,
-    },
-    .rs485 = {
-      .n_endpoints = !a.rs485 ? 0 : a.rs485_endpoints < 0 ? G_MAXUINT : (guint)a.rs485_endpoints,
-      .speed = a.speed,
-    },
-    .folder = a.folder,
-    .seed = a.seed ? a.seed : "gangway",
-    .sram = a.sram,
-    .manufacturer = a.manufacturer ? a.manufacturer : "Gangway",
-    .model = a.model ? a.model : "SIM-1",
-    .firmware = a.firmware ? a.firmware : "1.0.0",
-    .mtu = a.mtu,
-    .sign_delay_ms = a.sign_delay,
-    .puf = { .noise = a.noise, .temperature = a.temperature, .years = a.years },
-  };
-  if (!a.folder || a.ctl || a.rest || a.endpoints < 0 || a.foreign < 0 || a.mtu < 0 || a.mtu > G_MAXUINT16
-      || a.sign_delay < 0 || a.can_vendor < 0 || !is_rate (a.can_rate, FALSE)
-      || a.speed < (int)GW_SIM_PAIR_SPEED_MIN || a.speed > (int)GW_SIM_PAIR_SPEED_MAX
-      || !is_rate (a.can_data_rate, TRUE) || !parse_rate (a.rate ? a.rate : "1", &options.rate))
+  if (!make_options (&a, &options))
     {
       g_printerr (
           "gangway-sim: --dir is needed, numbers must be sensible, commands need --ctl; see --help\n");

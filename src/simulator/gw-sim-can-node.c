@@ -30,6 +30,13 @@
 /* A datagram has to wait for those of others; as firmware does not know how many they are, for this many. */
 #define FRAME_MS_OTHERS 8
 
+static const char *const babble_names[] = {
+  [GW_SIM_CAN_BABBLE_OFF] = "off",
+  [GW_SIM_CAN_BABBLE_ISOTP] = "isotp",
+  [GW_SIM_CAN_BABBLE_HEARTBEAT] = "heartbeat",
+  [GW_SIM_CAN_BABBLE_HIGH] = "high",
+};
+
 typedef struct
 {
   gsize len;
@@ -40,7 +47,6 @@ typedef struct
 {
   GwSimPort port;
   GwSimCanUnit unit;
-  GwLoop *loop;
   GwSimCanBus *bus;
   guint32 vendor;
 
@@ -382,11 +388,8 @@ unit_received (GwSimCanUnit *unit, const GwCanFrame *frame, gint64 now)
 
   if (!is_alive (self))
     return;
-  if (gw_sim_port_happens (&self->port, self->port.drop))
-    {
-      self->port.lost++;
-      return;
-    }
+  if (gw_sim_port_drops (&self->port))
+    return;
   take_lss (self, frame, now);
   take_isotp (self, frame, now);
   if (self->port.endpoint) /* it may have been taken off */
@@ -499,7 +502,6 @@ node_free (GwSimPort *port)
 static void
 node_add_status (const GwSimPort *port, json_t *status)
 {
-  static const char *const babbles[] = { "off", "isotp", "heartbeat", "high" };
   const Node *self = (const Node *)port;
   const GwIsotpCounters *counters = &self->isotp.counters;
   json_t *more = json_pack (
@@ -508,8 +510,8 @@ node_add_status (const GwSimPort *port, json_t *status)
       "isotp", "messages_in", (json_int_t)counters->messages_in, "messages_out",
       (json_int_t)counters->messages_out, "failures_in", (json_int_t)counters->failures_in, "failures_out",
       (json_int_t)counters->failures_out, "ignored", (json_int_t)counters->ignored, "waiting",
-      (int)self->n_datagrams, "refused", (json_int_t)self->refused, "babble", babbles[self->babble], "liar",
-      self->lies, "stall", self->stall);
+      (int)self->n_datagrams, "refused", (json_int_t)self->refused, "babble", babble_names[self->babble],
+      "liar", self->lies, "stall", self->stall);
 
   json_object_update (status, more);
   json_decref (more);
@@ -526,7 +528,7 @@ static const GwSimPortClass node_class = {
 };
 
 GwSimPort *
-gw_sim_can_node_new (GwLoop *loop, GwSimCanBus *bus, guint32 vendor, const char *name, guint64 seed)
+gw_sim_can_node_new (GwSimCanBus *bus, guint32 vendor, const char *name, guint64 seed)
 {
   Node *self = g_new0 (Node, 1);
   const guint32 nobody[GW_LSS_N_SUBS] = { 0 };
@@ -534,7 +536,6 @@ gw_sim_can_node_new (GwLoop *loop, GwSimCanBus *bus, guint32 vendor, const char 
 
   gw_sim_port_init (&self->port, &node_class, name, seed);
   gw_sim_can_unit_init (&self->unit, &unit_class);
-  self->loop = loop;
   self->bus = bus;
   self->vendor = vendor;
   self->stall = -1;
@@ -571,10 +572,8 @@ gw_sim_can_node_number (GwSimPort *port)
 gboolean
 gw_sim_can_babble_parse (const char *text, GwSimCanBabble *babble)
 {
-  static const char *const names[] = { "off", "isotp", "heartbeat", "high" };
-
-  for (guint i = 0; i < G_N_ELEMENTS (names); i++)
-    if (g_str_equal (text, names[i]))
+  for (guint i = 0; i < G_N_ELEMENTS (babble_names); i++)
+    if (g_str_equal (text, babble_names[i]))
       {
         *babble = i;
         return TRUE;

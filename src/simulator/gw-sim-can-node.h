@@ -8,8 +8,7 @@
 #include "gw-sim-port.h"
 
 /* `bus` is borrowed; it must live longer. `name`: for people. */
-GwSimPort *
-gw_sim_can_node_new (GwLoop *loop, GwSimCanBus *bus, guint32 vendor, const char *name, guint64 seed);
+GwSimPort *gw_sim_can_node_new (GwSimCanBus *bus, guint32 vendor, const char *name, guint64 seed);
 
 /* The rest: NULL or FALSE where `port` is not such a node. */
 GwSimCanUnit *gw_sim_can_node_unit (GwSimPort *port);

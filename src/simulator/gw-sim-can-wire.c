@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "gw-sim-pacer.h"
+#include "gw-sim-rand.h"
 
 #define NSEC_PER_SEC 1000000000LL
 
@@ -47,12 +48,6 @@ static gint64
 loop_nsec (const Wire *self)
 {
   return gw_loop_now (self->loop) * 1000;
-}
-
-static bool
-happens (Wire *self, double share)
-{
-  return share > 0 && g_rand_double (self->rand) < share;
 }
 
 #define FOR_EACH_UNIT(self, unit)                                                                            \
@@ -193,12 +188,12 @@ resolve (Wire *self, const GwCanFrame *best)
 static Outcome
 judge (Wire *self)
 {
-  bool acknowledged = false, destroyed = happens (self, self->error_share);
+  bool acknowledged = false, destroyed = gw_sim_rand_happens (self->rand, self->error_share);
 
   FOR_EACH_UNIT (self, unit)
   {
     if (unit->sending >= 0)
-      destroyed |= unit->misclocked || happens (self, unit->error_share);
+      destroyed |= unit->misclocked || gw_sim_rand_happens (self->rand, unit->error_share);
     else if (unit->misclocked)
       destroyed |= unit->state < GW_SIM_CAN_STATE_PASSIVE && !unit->listen_only;
     else
@@ -418,12 +413,11 @@ GwSimCanBus *
 gw_sim_can_wire_new (GwLoop *loop, guint32 bit_rate, guint32 data_rate, bool unpaced, guint64 seed)
 {
   Wire *self = g_new0 (Wire, 1);
-  guint32 seeds[] = { seed, seed >> 32 };
 
   gw_sim_can_bus_init (&self->bus, &wire_class, bit_rate, data_rate);
   self->loop = loop;
   self->unpaced = unpaced;
-  self->rand = g_rand_new_with_seed_array (seeds, G_N_ELEMENTS (seeds));
+  self->rand = gw_sim_rand_new (seed);
   self->time = loop_nsec (self);
   gw_sim_pacer_init (&self->pacer, loop, run, self);
   return &self->bus;

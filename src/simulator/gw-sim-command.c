@@ -338,23 +338,13 @@ do_factory_reset (GwSimCall *call, GwSimPort *port, GwSimEndpoint *endpoint, GEr
 /* ---- Production ---- */
 
 static gboolean
-parse_rate (const char *text, double *rate, GError **error)
-{
-  if (g_str_equal (text, "max"))
-    {
-      *rate = GW_SIM_RATE_MAX;
-      return TRUE;
-    }
-  return gw_sim_call_number (text, 0, 10000, rate, error);
-}
-
-static gboolean
 do_rate (GwSimCall *call, GwSimPort *port, GwSimEndpoint *endpoint, GError **error)
 {
   double rate;
 
-  if (!parse_rate (call->args[1], &rate, error))
-    return FALSE;
+  if (!gw_sim_rate_parse (call->args[1], &rate))
+    return gw_sim_call_refuse (error, "A rate is max or a number up to %d, not '%s'", GW_SIM_RATE_NUMBER_MAX,
+                               call->args[1]);
   if (g_str_equal (call->args[0], "all"))
     call->sim->rate = rate;
   gw_sim_endpoint_set_rate (endpoint, rate);

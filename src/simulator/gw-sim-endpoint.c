@@ -13,6 +13,7 @@
 #include "gw-protocol.h"
 #include "gw-sim-flash.h"
 #include "gw-sim-plant.h"
+#include "gw-sim-rand.h"
 #include "gw-sim-reports.h"
 #include "gw-status.h"
 
@@ -259,6 +260,20 @@ gw_sim_endpoint_produced (const GwSimEndpoint *self)
 
 /* ---- Running ---- */
 
+gboolean
+gw_sim_rate_parse (const char *text, double *rate)
+{
+  char *end;
+
+  if (g_str_equal (text, "max"))
+    {
+      *rate = GW_SIM_RATE_MAX;
+      return TRUE;
+    }
+  *rate = g_ascii_strtod (text, &end);
+  return end != text && *end == '\0' && *rate >= 0 && *rate <= GW_SIM_RATE_NUMBER_MAX;
+}
+
 static gboolean
 produce (GwSimEndpoint *self)
 {
@@ -503,13 +518,12 @@ static GwSimEndpoint *
 new_endpoint (const GwSimEndpointConfig *config, const char *serial, guint64 seed, GwSimPuf *puf)
 {
   GwSimEndpoint *self = g_new0 (GwSimEndpoint, 1);
-  guint32 seeds[] = { seed, seed >> 32 };
 
   self->config = *config;
   self->serial = g_strdup (serial);
   self->seed = seed;
   self->puf = puf;
-  self->rand = g_rand_new_with_seed_array (seeds, G_N_ELEMENTS (seeds));
+  self->rand = gw_sim_rand_new (seed);
   self->plant = gw_sim_plant_new (seed, gw_loop_now (config->loop));
   self->reports = gw_sim_reports_new ();
   self->ep = g_malloc0 (gw_ep_size ());
@@ -724,7 +738,8 @@ gw_sim_endpoint_status (GwSimEndpoint *self)
   if (self->powered)
     bt = to_hex (gw_ep_boot (self->ep, &last_q), GW_DATA_BOOT_LEN);
   return json_pack (
-      "{s:s, s:s, s:b, s:s, s:b, s:b, s:s, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:i, s:i, s:i, "
+      "{s:s, s:s, s:b, s:s, s:b, s:b, s:s, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:i, s:i, "
+      "s:i, "
       "s:i, s:s, s:b, s:o}",
       "kid", kid, "serial", self->serial, "powered", self->powered, "state", states[state], "session",
       state == GW_EP_SESSION, "owned", self->powered && gw_ep_owned (self->ep), "boot", bt ? bt : "",
@@ -749,6 +764,7 @@ reveal_key (GwKeys *keys, GwKeysKind kind, guint32 generation, const char *kid, 
   mbedtls_mpi_write_binary (&key.d, scalar, sizeof scalar);
   gw_key_close (&key);
   text = to_hex (scalar, sizeof scalar);
+  explicit_bzero (scalar, sizeof scalar);
   if (kind == GW_KEYS_ID)
     return fprintf (out, "%s id %s\n", kid, text) > 0;
   return fprintf (out, "%s tls-%u %s\n", kid, generation, text) > 0;

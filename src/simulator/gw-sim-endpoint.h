@@ -39,6 +39,9 @@ typedef struct
 
 /* Reports as fast as they are acknowledged. */
 #define GW_SIM_RATE_MAX G_MAXDOUBLE
+/* "max", or a number from 0 to this. FALSE: neither. */
+#define GW_SIM_RATE_NUMBER_MAX 10000
+gboolean gw_sim_rate_parse (const char *text, double *rate);
 
 /* Takes over `puf`. Flash lies in `folder`. `seed` makes enrolment, plant and lies reproducible. */
 GwSimEndpoint *gw_sim_endpoint_new (const GwSimEndpointConfig *config,
@@ -91,8 +94,8 @@ gboolean gw_sim_endpoint_factory_reset (GwSimEndpoint *self);
 json_t *gw_sim_endpoint_status (GwSimEndpoint *self);
 /* {"kid", "boots": [{"bt", "q": [[first, last], ..]}]}: the reports acknowledged since the start. */
 json_t *gw_sim_endpoint_acknowledged (const GwSimEndpoint *self);
-/* {"kid", "boots": [{"bt", "first", "usec": [..]}]}: when report `first` and those after it were made, UTC; the last
- * thousand of each boot at least. */
+/* {"kid", "boots": [{"bt", "first", "usec": [..]}]}: when report `first` and those after it were made, UTC;
+ * the last thousand of each boot at least. */
 json_t *gw_sim_endpoint_produced (const GwSimEndpoint *self);
 
 /* Writes K_id's and the first generations' private scalars, "KEY-ID KIND SCALAR" a line: for tests that look

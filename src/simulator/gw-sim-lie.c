@@ -7,7 +7,10 @@
 #include "gw-link-codec.h"
 #include "gw-reader.h"
 
-static const char *const names[] = { "off", "lengths", "sequence", "cbor", "key-id", "hello" };
+static const char *const names[] = {
+  [GW_SIM_LIE_NONE] = "off",  [GW_SIM_LIE_LENGTHS] = "lengths", [GW_SIM_LIE_SEQUENCE] = "sequence",
+  [GW_SIM_LIE_CBOR] = "cbor", [GW_SIM_LIE_KEY_ID] = "key-id",   [GW_SIM_LIE_HELLO] = "hello",
+};
 
 gboolean
 gw_sim_lie_parse (const char *text, GwSimLie *lie)

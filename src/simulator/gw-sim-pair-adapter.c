@@ -155,8 +155,9 @@ gw_sim_pair_adapter_set_latency (GwSimPairAdapter *self, guint ms)
 json_t *
 gw_sim_pair_adapter_status (const GwSimPairAdapter *self)
 {
-  return json_pack ("{s:s, s:b, s:b, s:b, s:b, s:i, s:I, s:I, s:I}", "link", self->pty.path, "plugged", self->pty.plugged,
-                    "user", self->pty.has_user, "wrong_speed", self->misclocked, "echo", self->unit.hears_itself,
-                    "latency_ms", (int)(self->latency / 1000), "octets_in", (json_int_t)self->pty.octets_in, "octets_out",
-                    (json_int_t)self->pty.octets_out, "overruns", (json_int_t)self->overruns);
+  return json_pack ("{s:s, s:b, s:b, s:b, s:b, s:i, s:I, s:I, s:I}", "link", self->pty.path, "plugged",
+                    self->pty.plugged, "user", self->pty.has_user, "wrong_speed", self->misclocked, "echo",
+                    self->unit.hears_itself, "latency_ms", (int)(self->latency / 1000), "octets_in",
+                    (json_int_t)self->pty.octets_in, "octets_out", (json_int_t)self->pty.octets_out,
+                    "overruns", (json_int_t)self->overruns);
 }

@@ -2,8 +2,6 @@
 
 #include "gw-sim-pair-station.h"
 
-#include <string.h>
-
 #include "gw-station.h"
 
 /* What firmware takes to turn round, beyond the silence that the protocol asks for. */
@@ -15,6 +13,12 @@
 #define BABBLE_CHUNK 64
 #define BABBLE_GAP_NSEC 100000000 /* between frames that nobody asked for */
 #define LIE_OCTETS 40
+
+static const char *const babble_names[] = {
+  [GW_SIM_PAIR_BABBLE_OFF] = "off",
+  [GW_SIM_PAIR_BABBLE_NOISE] = "noise",
+  [GW_SIM_PAIR_BABBLE_FRAMES] = "frames",
+};
 
 typedef struct
 {
@@ -274,14 +278,13 @@ station_free (GwSimPort *port)
 static void
 station_add_status (const GwSimPort *port, json_t *status)
 {
-  static const char *const babbles[] = { "off", "noise", "frames" };
   const Station *self = (const Station *)port;
-  json_t *more = json_pack (
-      "{s:i, s:b, s:i, s:i, s:s, s:b, s:i, s:I}", "station",
-      self->station.address == GW_FRAME_ADDRESS_ALL ? 0 : (int)self->station.address, "muted", self->station.muted,
-      "waiting", (int)self->station.used, "cycle_ms", (int)gw_station_cycle_ms (&self->station), "babble",
-      babbles[self->babble], "liar", self->lies, "late_ms", (int)(self->late / 1000000), "bad_fcs",
-      (json_int_t)self->decoder.counters.bad_fcs);
+  json_t *more = json_pack ("{s:i, s:b, s:i, s:i, s:s, s:b, s:i, s:I}", "station",
+                            self->station.address == GW_FRAME_ADDRESS_ALL ? 0 : (int)self->station.address,
+                            "muted", self->station.muted, "waiting", (int)self->station.used, "cycle_ms",
+                            (int)gw_station_cycle_ms (&self->station), "babble", babble_names[self->babble],
+                            "liar", self->lies, "late_ms", (int)(self->late / 1000000), "bad_fcs",
+                            (json_int_t)self->decoder.counters.bad_fcs);
 
   json_object_update (status, more);
   json_decref (more);
@@ -325,10 +328,8 @@ get_station (GwSimPort *port)
 gboolean
 gw_sim_pair_babble_parse (const char *text, GwSimPairBabble *what)
 {
-  static const char *const names[] = { "off", "noise", "frames" };
-
-  for (guint i = 0; i < G_N_ELEMENTS (names); i++)
-    if (g_str_equal (text, names[i]))
+  for (guint i = 0; i < G_N_ELEMENTS (babble_names); i++)
+    if (g_str_equal (text, babble_names[i]))
       {
         *what = i;
         return TRUE;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* A port that is a station on an RS-485 pair: what firmware does between its UART and its GwEp (gw-station.h), and the
- * ways to do it wrong. */
+/* A port that is a station on an RS-485 pair: what firmware does between its UART and its GwEp
+ * (gw-station.h), and the ways to do it wrong. */
 
 #include "gw-sim-pair.h"
 #include "gw-sim-port.h"

@@ -3,6 +3,7 @@
 #include "gw-sim-pair.h"
 
 #include "gw-protocol.h"
+#include "gw-sim-rand.h"
 
 #define BITS_PER_OCTET 10 /* 8N1 */
 #define NSEC_PER_SEC G_GINT64_CONSTANT (1000000000)
@@ -72,8 +73,8 @@ next_unit (const GwSimPair *self, gint64 *at)
   return next;
 }
 
-/* Whether somebody else sends while this octet is on the wire. `*swallowed`: and had begun before: one receiver
- * makes one octet of two that overlap. */
+/* Whether somebody else sends while this octet is on the wire. `*swallowed`: and had begun before: one
+ * receiver makes one octet of two that overlap. */
 static gboolean
 collides (const GwSimPair *self, const GwSimPairUnit *unit, gboolean *swallowed)
 {
@@ -90,8 +91,7 @@ collides (const GwSimPair *self, const GwSimPairUnit *unit, gboolean *swallowed)
                && (gw_sim_pair_is_sending (other) ? ends (other) : other->ended) > unit->begins)
         {
           hit = TRUE;
-          *swallowed
-              |= other->started < unit->started || (other->started == unit->started && before);
+          *swallowed |= other->started < unit->started || (other->started == unit->started && before);
         }
     }
   return hit;
@@ -258,12 +258,11 @@ GwSimPair *
 gw_sim_pair_new (GwLoop *loop, guint speed, guint64 seed)
 {
   GwSimPair *self = g_new0 (GwSimPair, 1);
-  guint32 seeds[] = { seed, seed >> 32 };
 
   self->loop = loop;
   self->speed = speed;
   self->octet = BITS_PER_OCTET * NSEC_PER_SEC / speed;
-  self->rand = g_rand_new_with_seed_array (seeds, G_N_ELEMENTS (seeds));
+  self->rand = gw_sim_rand_new (seed);
   self->units = g_ptr_array_new ();
   self->at = self->asked_at = present (self);
   gw_sim_pacer_init (&self->pacer, loop, on_pacer, self);
@@ -301,9 +300,9 @@ json_t *
 gw_sim_pair_status (GwSimPair *self)
 {
   gint64 now = gw_sim_pair_now (self), time = MAX (now - self->asked_at, 1);
-  json_t *status = json_pack ("{s:i, s:i, s:I, s:I, s:f}", "speed", (int)self->speed, "units", (int)self->units->len,
-                              "octets", (json_int_t)self->octets, "damaged", (json_int_t)self->damaged, "busy",
-                              (double)self->busy / time);
+  json_t *status = json_pack ("{s:i, s:i, s:I, s:I, s:f}", "speed", (int)self->speed, "units",
+                              (int)self->units->len, "octets", (json_int_t)self->octets, "damaged",
+                              (json_int_t)self->damaged, "busy", (double)self->busy / time);
 
   self->busy = 0;
   self->asked_at = now;

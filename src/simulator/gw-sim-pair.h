@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* A pair of wires with many units on it, half duplex, octet by octet at its true speed: ten bits an octet. Who sends does
- * not hear; what two send at once is damaged for everybody. The gateway's unit is an adapter at a pseudo-terminal.
+/* A pair of wires with many units on it, half duplex, octet by octet at its true speed: ten bits an octet.
+ * Who sends does not hear; what two send at once is damaged for everybody. The gateway's unit is an adapter
+ * at a pseudo-terminal.
  *
- * The wire lives in its own time, in nanoseconds, which is worked off up to the present whenever something happens: a
- * simulator that is woken late does everything late, but in order and at the right distance. */
+ * The wire lives in its own time, in nanoseconds, which is worked off up to the present whenever something
+ * happens: a simulator that is woken late does everything late, but in order and at the right distance. */
 
 #include <gio/gio.h>
 #include <jansson.h>
@@ -42,9 +43,9 @@ struct GwSimPairUnit
   GwSimPair *pair; /* NULL: it is not on it */
   GByteArray *out; /* octets pos .. are still to go */
   gsize pos;
-  gint64 begins;          /* the one at pos */
-  gint64 started, ended;  /* this or the last transmission */
-  gboolean hears_itself;  /* the user's to set */
+  gint64 begins;         /* the one at pos */
+  gint64 started, ended; /* this or the last transmission */
+  gboolean hears_itself; /* the user's to set */
 };
 
 GwSimPair *gw_sim_pair_new (GwLoop *loop, guint speed, guint64 seed);
@@ -64,7 +65,8 @@ void gw_sim_pair_attach (GwSimPair *self, GwSimPairUnit *unit);
 /* What it had still to send is gone. Either may be called twice. */
 void gw_sim_pair_detach (GwSimPairUnit *unit);
 
-/* Sends from `at` on (nanoseconds; not before the present), or right after what it is sending. FALSE: no room. */
+/* Sends from `at` on (nanoseconds; not before the present), or right after what it is sending. FALSE: no
+ * room. */
 gboolean gw_sim_pair_send (GwSimPairUnit *unit, const guint8 *octets, gsize len, gint64 at);
 gboolean gw_sim_pair_is_sending (const GwSimPairUnit *unit);
 void gw_sim_pair_stop (GwSimPairUnit *unit);

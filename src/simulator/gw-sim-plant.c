@@ -5,6 +5,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "gw-sim-rand.h"
 #include "gw-status.h"
 
 typedef enum
@@ -102,9 +103,8 @@ GwSimPlant *
 gw_sim_plant_new (guint64 seed, gint64 now)
 {
   GwSimPlant *self = g_new0 (GwSimPlant, 1);
-  guint32 seeds[] = { seed, seed >> 32 };
 
-  self->noise = g_rand_new_with_seed_array (seeds, G_N_ELEMENTS (seeds));
+  self->noise = gw_sim_rand_new (seed);
   self->now = now;
   self->ambient = 19 + 3 * jitter (self);
   self->supply = NOMINAL_PRESSURE * (1 + 0.05 * jitter (self));

@@ -2,14 +2,14 @@
 
 #include "gw-sim-port.h"
 
+#include "gw-sim-rand.h"
+
 void
 gw_sim_port_init (GwSimPort *self, const GwSimPortClass *class, const char *link, guint64 seed)
 {
-  guint32 seeds[] = { seed, seed >> 32 };
-
   self->class = class;
   self->link = g_strdup (link);
-  self->rand = g_rand_new_with_seed_array (seeds, G_N_ELEMENTS (seeds));
+  self->rand = gw_sim_rand_new (seed);
 }
 
 void
@@ -21,20 +21,20 @@ gw_sim_port_clear (GwSimPort *self)
 }
 
 gboolean
-gw_sim_port_happens (GwSimPort *self, double share)
+gw_sim_port_drops (GwSimPort *self)
 {
-  return share > 0 && g_rand_double (self->rand) < share;
+  gboolean dropped = gw_sim_rand_happens (self->rand, self->drop);
+
+  self->lost += dropped;
+  return dropped;
 }
 
 gboolean
 gw_sim_port_disturb (GwSimPort *self, guint8 *frame, gsize len)
 {
-  if (gw_sim_port_happens (self, self->drop))
-    {
-      self->lost++;
-      return FALSE;
-    }
-  if (gw_sim_port_happens (self, self->corrupt))
+  if (gw_sim_port_drops (self))
+    return FALSE;
+  if (gw_sim_rand_happens (self->rand, self->corrupt))
     {
       frame[g_rand_int_range (self->rand, 0, len)] ^= 1 << g_rand_int_range (self->rand, 0, 8);
       self->damaged++;
@@ -45,10 +45,13 @@ gw_sim_port_disturb (GwSimPort *self, guint8 *frame, gsize len)
 gboolean
 gw_sim_port_misses (GwSimPort *self)
 {
-  gboolean missed = gw_sim_port_happens (self, self->drop) || gw_sim_port_happens (self, self->corrupt);
+  gboolean damaged;
 
-  self->lost += missed;
-  return missed;
+  if (gw_sim_port_drops (self))
+    return TRUE;
+  damaged = gw_sim_rand_happens (self->rand, self->corrupt);
+  self->lost += damaged;
+  return damaged;
 }
 
 void

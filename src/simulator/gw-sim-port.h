@@ -63,11 +63,12 @@ struct GwSimPort
 void gw_sim_port_init (GwSimPort *self, const GwSimPortClass *class, const char *link, guint64 seed);
 /* Takes the endpoint off and frees what init() made. */
 void gw_sim_port_clear (GwSimPort *self);
-/* Whether something of that share happens this time. */
-gboolean gw_sim_port_happens (GwSimPort *self, double share);
-/* What becomes of a frame that goes out: it may get a wrong bit; FALSE: it is lost. Counted. */
+
+/* What the shares make of a frame, counted. Whether it is lost: */
+gboolean gw_sim_port_drops (GwSimPort *self);
+/* The same on its way out, where it may get a wrong bit. FALSE: it is lost. */
 gboolean gw_sim_port_disturb (GwSimPort *self, guint8 *frame, gsize len);
-/* Whether a frame that comes in is lost; a damaged one is, as its check sequence fails. Counted. */
+/* Whether it is lost on its way in; there a damaged one is, as its check sequence fails. */
 gboolean gw_sim_port_misses (GwSimPort *self);
 
 void gw_sim_port_free (GwSimPort *self);

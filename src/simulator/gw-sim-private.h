@@ -20,7 +20,7 @@ struct GwSim
   GwSimPair *pair; /* NULL: there is none */
   GwSimPairAdapter *pair_adapter;
   guint pair_left; /* as can_left */
-  double rate; /* what `start` gives back */
+  double rate;     /* what `start` gives back */
   guint sign_delay_ms;
   GwSimPufModel puf_model;
   GwSimEndpointConfig endpoint_config;

@@ -4,9 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <glib/gstdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "gw-sim-can-node.h"
 #include "gw-sim-can-socket.h"
@@ -127,8 +125,7 @@ new_can_node (GwSim *self, guint index)
 {
   g_autofree char *name = g_strdup_printf ("can/%u", index);
 
-  return gw_sim_can_node_new (self->loop, self->can, self->can_vendor, name,
-                              derive_seed (self, "node", index));
+  return gw_sim_can_node_new (self->can, self->can_vendor, name, derive_seed (self, "node", index));
 }
 
 static GwSimPort *
