@@ -6,21 +6,16 @@
 #include <gio/gio.h>
 #include <glib/gstdio.h>
 
-#include <errno.h>
 #include <fcntl.h>
-#include <glib-unix.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include "gw-fake-agent.h"
 #include "gw-isotp.h"
-#include "gw-link-codec.h"
 #include "gw-lss-slave.h"
 #include "gw-slcan-codec.h"
+#include "gw-test-hello.h"
+#include "gw-test-plugin.h"
 
 #define NODES 3
 #define TICK_MS 5
@@ -37,17 +32,13 @@ typedef struct
 
 typedef struct
 {
-  GwTestBus *dbus;
-  GwFakeAgent *agent;
-  int master, slave;
+  GwTestPlugin plugin;
+  int slave; /* the other end stays open between users */
   char *device;
-  GPid pid;
   GwSlcanCollector collector;
-  GSource *source;
   guint ticker;
   guint8 flags;
   guint numberings; /* 11 nid */
-  int said;         /* what the plugin says, a file; -1: goes where this test's goes */
   Node nodes[NODES];
 } Lab;
 
@@ -62,7 +53,7 @@ write_line (Lab *lab, const GwSlcanLine *line)
   size_t len;
 
   g_assert_cmpint (gw_slcan_encode (line, text, sizeof text, &len), ==, GW_OK);
-  g_assert_cmpint (write (lab->master, text, len), ==, (gssize) len);
+  g_assert_cmpint (write (lab->plugin.master, text, len), ==, (gssize) len);
 }
 
 static void
@@ -99,18 +90,15 @@ answer_line (Lab *lab, const GwSlcanLine *line)
   write_line (lab, &answer);
 }
 
-static gboolean
-on_master (int fd, GIOCondition condition, gpointer data)
+static void
+on_octets (gpointer owner, const guint8 *data, gsize len)
 {
-  Lab *lab = data;
-  char octets[4096];
-  ssize_t n = read (fd, octets, sizeof octets);
+  Lab *lab = owner;
   GwSlcanLine line;
 
-  for (ssize_t i = 0; i < n; i++)
-    if (gw_slcan_collector_push (&lab->collector, octets[i], &line))
+  for (gsize i = 0; i < len; i++)
+    if (gw_slcan_collector_push (&lab->collector, (char) data[i], &line))
       answer_line (lab, &line);
-  return G_SOURCE_CONTINUE;
 }
 
 /* ---- Nodes ---- */
@@ -129,40 +117,24 @@ node_send (Lab *lab, Node *node)
 }
 
 static void
-answer_hello (Node *node, const GwSmpMessage *msg)
-{
-  GwLinkHello hello = { .version = 1, .mtu = 4096, .security = GW_LINK_SEC_DTLS12, .has_nonce = true };
-  GwLinkHelloReq req;
-  GwCborWriter w;
-  size_t len;
-
-  g_assert_cmpint (gw_link_hello_req_decode (msg->body, &req), ==, GW_OK);
-  memcpy (hello.kid, node->kid, sizeof hello.kid);
-  memcpy (hello.uid, node->kid, sizeof hello.uid);
-  memcpy (hello.nonce, req.nonce, sizeof hello.nonce);
-  hello.manufacturer = gw_text ("Maker");
-  hello.model = gw_text ("M1");
-  hello.serial = gw_text ("7");
-  hello.firmware = gw_text ("1.0");
-  gw_smp_begin_response (&w, node->tx, sizeof node->tx, msg);
-  gw_link_hello_rsp_encode (&hello, &w);
-  g_assert_cmpint (gw_smp_end (&w, &len), ==, GW_OK);
-  gw_isotp_send (&node->isotp, (GwBytes){ node->tx, len }, g_get_monotonic_time ());
-}
-
-static void
 node_message (Node *node, GwBytes message)
 {
-  GwSmpMessage msg;
+  guint8 answer[GW_BUSMSG_DATAGRAM_MAX];
+  GwLinkHello hello;
+  gsize len;
 
-  if (gw_smp_decode (message.ptr, message.len, &msg) == GW_OK && msg.group == GW_SMP_GROUP_LINK)
+  gw_test_hello_init (&hello, node->kid, 4096);
+  len = gw_test_hello_answer (&hello, message, answer, sizeof answer);
+  if (len == 0)
     {
-      if (!gw_isotp_is_sending (&node->isotp))
-        answer_hello (node, &msg);
-      return;
+      g_clear_pointer (&node->got, g_bytes_unref);
+      node->got = g_bytes_new (message.ptr, message.len);
     }
-  g_clear_pointer (&node->got, g_bytes_unref);
-  node->got = g_bytes_new (message.ptr, message.len);
+  else if (!gw_isotp_is_sending (&node->isotp))
+    {
+      memcpy (node->tx, answer, len);
+      gw_isotp_send (&node->isotp, (GwBytes){ node->tx, len }, g_get_monotonic_time ());
+    }
 }
 
 static void
@@ -197,7 +169,7 @@ on_tick (gpointer data)
   GwCanFrame frame;
 
   for (guint i = 0; i < NODES; i++)
-    if (lab->nodes[i].plugged && lab->master >= 0
+    if (lab->nodes[i].plugged && lab->plugin.master >= 0
         && gw_lss_slave_tick (&lab->nodes[i].slave, g_get_monotonic_time (), &frame))
       put_frame (lab, &frame);
   return G_SOURCE_CONTINUE;
@@ -217,133 +189,53 @@ plug (Lab *lab, guint i)
 
 /* ---- The plugin ---- */
 
-static void
-child_setup (gpointer data)
-{
-  Lab *lab = data;
-
-  prctl (PR_SET_PDEATHSIG, SIGKILL);
-  if (lab->said >= 0)
-    dup2 (lab->said, STDERR_FILENO);
-}
-
 static GPid
 spawn (Lab *lab, const char *device, const char *rate, const char *option)
 {
-  const char *argv[] = { GW_TEST_CAN,
-                         "--device",
-                         device,
-                         "--name",
-                         "can-test",
-                         "--bus",
-                         gw_test_bus_get_address (lab->dbus),
-                         "--rate",
-                         rate,
-                         option,
-                         NULL };
-  g_autoptr (GError) error = NULL;
-  GPid pid;
+  const char *const options[] = { "--name", "can-test", "--rate", rate, option, NULL };
 
-  g_spawn_async (NULL, (char **) argv, NULL, G_SPAWN_DO_NOT_REAP_CHILD, child_setup, lab, &pid, &error);
-  g_assert_no_error (error);
-  return pid;
-}
-
-static gboolean
-has_ended (gpointer data)
-{
-  siginfo_t info = { 0 };
-
-  g_assert_cmpint (waitid (P_PID, (id_t) * (GPid *) data, &info, WEXITED | WNOHANG | WNOWAIT), ==, 0);
-  return info.si_pid != 0;
-}
-
-/* The adapter goes on answering meanwhile. */
-static int
-exit_status (GPid pid)
-{
-  int status;
-
-  gw_test_wait (has_ended, &pid, "the plugin's end");
-  g_assert_cmpint (waitpid (pid, &status, 0), ==, pid);
-  g_assert_true (WIFEXITED (status));
-  return WEXITSTATUS (status);
+  return gw_test_plugin_spawn (&lab->plugin, GW_TEST_CAN, device, options);
 }
 
 static void
 pull_adapter (Lab *lab)
 {
-  if (lab->source != NULL)
-    g_source_destroy (lab->source);
-  g_clear_pointer (&lab->source, g_source_unref);
-  if (lab->master >= 0)
-    {
-      close (lab->slave);
-      close (lab->master);
-    }
-  lab->master = -1;
+  if (lab->plugin.master >= 0)
+    close (lab->slave);
+  gw_test_plugin_hang_up (&lab->plugin);
 }
 
 static void
 setup (Lab *lab, gconstpointer data)
 {
-  char name[64];
-
-  lab->said = -1;
-  lab->dbus = gw_test_bus_new (GW_TEST_POLICY);
-  lab->agent = gw_fake_agent_new (lab->dbus, GW_FAKE_AGENT_GOOD);
   gw_slcan_collector_init (&lab->collector, GW_SLCAN_FROM_HOST);
-  lab->master = posix_openpt (O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
-  g_assert_cmpint (lab->master, >=, 0);
-  g_assert_cmpint (grantpt (lab->master), ==, 0);
-  g_assert_cmpint (unlockpt (lab->master), ==, 0);
-  g_assert_cmpint (ptsname_r (lab->master, name, sizeof name), ==, 0);
-  lab->slave = open (name, O_RDWR | O_NOCTTY | O_CLOEXEC);
-  lab->device = g_strconcat ("slcan:", name, NULL);
-  lab->source = g_unix_fd_source_new (lab->master, G_IO_IN);
-  g_source_set_callback (lab->source, G_SOURCE_FUNC (on_master), lab, NULL);
-  g_source_attach (lab->source, NULL);
+  gw_test_plugin_init (&lab->plugin, GW_TEST_POLICY, on_octets, lab);
+  lab->slave = open (lab->plugin.device, O_RDWR | O_NOCTTY | O_CLOEXEC);
+  g_assert_cmpint (lab->slave, >=, 0);
+  lab->device = g_strconcat ("slcan:", lab->plugin.device, NULL);
   lab->ticker = g_timeout_add (TICK_MS, on_tick, lab);
   plug (lab, 0);
-  lab->pid = spawn (lab, lab->device, "500000", data);
+  lab->plugin.pid = spawn (lab, lab->device, "500000", data);
 }
 
 static void
 teardown (Lab *lab, gconstpointer data)
 {
-  if (lab->pid != 0)
-    {
-      kill (lab->pid, SIGTERM);
-      g_assert_cmpint (exit_status (lab->pid), ==, 0);
-    }
+  if (lab->plugin.pid != 0)
+    gw_test_plugin_terminate (&lab->plugin);
   pull_adapter (lab);
   g_source_remove (lab->ticker);
-  g_clear_pointer (&lab->agent, gw_fake_agent_free);
-  gw_test_bus_free (lab->dbus);
+  gw_test_plugin_clear (&lab->plugin);
   for (guint i = 0; i < NODES; i++)
     g_clear_pointer (&lab->nodes[i].got, g_bytes_unref);
   g_free (lab->device);
 }
 
-/* The next message of this type; what is told of link and counters comes when it comes. */
-static const GwBusmsg *
-expect (Lab *lab, GwBusmsgType type)
-{
-  const GwBusmsg *msg;
-
-  do
-    msg = gw_fake_agent_next (lab->agent);
-  while (msg->type != type
-         && (msg->type == GW_BUSMSG_STATS || msg->type == GW_BUSMSG_LINK || msg->type == GW_BUSMSG_NODE));
-  g_assert_cmpint (msg->type, ==, type);
-  return msg;
-}
-
 static guint
 discover (Lab *lab)
 {
-  expect (lab, GW_BUSMSG_HELLO);
-  return expect (lab, GW_BUSMSG_NODE_UP)->node;
+  gw_test_plugin_expect (&lab->plugin, GW_BUSMSG_HELLO);
+  return gw_test_plugin_expect (&lab->plugin, GW_BUSMSG_NODE_UP)->node;
 }
 
 /* ---- Tests ---- */
@@ -355,17 +247,17 @@ test_discovery (Lab *lab, gconstpointer data)
   const char *kind = NULL;
   const GwBusmsg *msg;
 
-  expect (lab, GW_BUSMSG_HELLO);
-  options = gw_fake_agent_get_options (lab->agent);
+  gw_test_plugin_expect (&lab->plugin, GW_BUSMSG_HELLO);
+  options = gw_fake_agent_get_options (lab->plugin.agent);
   g_assert_true (g_variant_lookup (options, "kind", "&s", &kind));
   g_assert_cmpstr (kind, ==, "can");
-  msg = expect (lab, GW_BUSMSG_NODE_UP);
+  msg = gw_test_plugin_expect (&lab->plugin, GW_BUSMSG_NODE_UP);
   g_assert_cmpuint (msg->node_up.mtu, ==, GW_BUSMSG_DATAGRAM_MAX);
   g_assert_cmpuint (msg->node_up.rtt_ms, >, 0);
-  msg = expect (lab, GW_BUSMSG_NODE);
+  msg = gw_test_plugin_expect (&lab->plugin, GW_BUSMSG_NODE);
   g_assert_cmpuint (msg->node_info.address, ==, lab->nodes[0].slave.node_id);
   do
-    msg = expect (lab, GW_BUSMSG_LINK);
+    msg = gw_test_plugin_expect (&lab->plugin, GW_BUSMSG_LINK);
   while (msg->link.state != GW_BUSMSG_LINK_ACTIVE || msg->link.load_permille == GW_BUSMSG_LOAD_UNKNOWN);
   g_assert_cmpuint (msg->link.octets_per_second, >, 20000);
   g_assert_cmpuint (msg->link.round_trip_ms, >, 100);
@@ -374,7 +266,7 @@ test_discovery (Lab *lab, gconstpointer data)
   for (guint i = 1; i < NODES; i++)
     {
       plug (lab, i);
-      expect (lab, GW_BUSMSG_NODE_UP);
+      gw_test_plugin_expect (&lab->plugin, GW_BUSMSG_NODE_UP);
     }
 }
 
@@ -395,11 +287,11 @@ check_datagram (Lab *lab, guint id, gsize len)
   data[12] = (guint8) (len - 13);
   g_assert_cmpint (gw_isotp_send (&node->isotp, (GwBytes){ data, len }, g_get_monotonic_time ()), ==, GW_OK);
   node_send (lab, node);
-  msg = expect (lab, GW_BUSMSG_DATAGRAM);
+  msg = gw_test_plugin_expect (&lab->plugin, GW_BUSMSG_DATAGRAM);
   g_assert_cmpuint (msg->node, ==, id);
   g_assert_cmpmem (msg->datagram.ptr, msg->datagram.len, data, len);
   g_clear_pointer (&node->got, g_bytes_unref);
-  gw_fake_agent_send_datagram (lab->agent, id, data, len);
+  gw_fake_agent_send_datagram (lab->plugin.agent, id, data, len);
   gw_test_wait (has_got, node, "the datagram at the node");
   g_assert_cmpmem (g_bytes_get_data (node->got, NULL), g_bytes_get_size (node->got), data, len);
 }
@@ -414,30 +306,18 @@ test_datagrams (Lab *lab, gconstpointer data)
     check_datagram (lab, id, lens[i]);
 }
 
-static gboolean
-seccomp_mode_is (GPid pid, const char *mode)
-{
-  g_autofree char *path = g_strdup_printf ("/proc/%d/status", pid);
-  g_autofree char *wanted = g_strdup_printf ("\nSeccomp:\t%s\n", mode);
-  g_autofree char *text = NULL;
-
-  g_assert_true (g_file_get_contents (path, &text, NULL, NULL));
-  return strstr (text, wanted) != NULL;
-}
-
 static void
 test_agent_restart (Lab *lab, gconstpointer data)
 {
   guint id = discover (lab);
 
   check_datagram (lab, id, 100);
-  g_assert_true (seccomp_mode_is (lab->pid, "2"));
+  g_assert_true (gw_test_plugin_seccomp_mode_is (&lab->plugin, "2"));
   for (guint i = 0; i < 2; i++)
     {
-      gw_fake_agent_free (lab->agent);
-      lab->agent = gw_fake_agent_new (lab->dbus, GW_FAKE_AGENT_GOOD);
-      expect (lab, GW_BUSMSG_HELLO);
-      g_assert_cmpuint (expect (lab, GW_BUSMSG_NODE_UP)->node, ==, id);
+      gw_test_plugin_restart_agent (&lab->plugin);
+      gw_test_plugin_expect (&lab->plugin, GW_BUSMSG_HELLO);
+      g_assert_cmpuint (gw_test_plugin_expect (&lab->plugin, GW_BUSMSG_NODE_UP)->node, ==, id);
       check_datagram (lab, id, 100);
     }
 }
@@ -447,17 +327,14 @@ static void
 test_killed (Lab *lab, gconstpointer data)
 {
   guint8 number;
-  int status;
 
   discover (lab);
   number = lab->nodes[0].slave.node_id;
-  kill (lab->pid, SIGKILL);
-  g_assert_cmpint (waitpid (lab->pid, &status, 0), ==, lab->pid);
-  gw_fake_agent_wait_closed (lab->agent);
+  gw_test_plugin_kill (&lab->plugin);
+  gw_fake_agent_wait_closed (lab->plugin.agent);
   lab->numberings = 0;
-  lab->pid = spawn (lab, lab->device, "500000", NULL);
-  while (gw_fake_agent_get_calls (lab->agent) < 2)
-    g_main_context_iteration (NULL, TRUE);
+  lab->plugin.pid = spawn (lab, lab->device, "500000", NULL);
+  gw_test_plugin_wait_calls (&lab->plugin, 2);
   discover (lab);
   g_assert_cmpuint (lab->nodes[0].slave.node_id, ==, number);
   g_assert_cmpuint (lab->numberings, ==, 0);
@@ -471,11 +348,11 @@ test_bus_off (Lab *lab, gconstpointer data)
   discover (lab);
   lab->flags = GW_SLCAN_STATUS_BUS_ERROR | GW_SLCAN_STATUS_TX_FULL;
   do
-    msg = expect (lab, GW_BUSMSG_LINK);
+    msg = gw_test_plugin_expect (&lab->plugin, GW_BUSMSG_LINK);
   while (msg->link.state != GW_BUSMSG_LINK_OFF);
   lab->flags = 0;
   do
-    msg = expect (lab, GW_BUSMSG_LINK);
+    msg = gw_test_plugin_expect (&lab->plugin, GW_BUSMSG_LINK);
   while (msg->link.state != GW_BUSMSG_LINK_ACTIVE);
 }
 
@@ -488,27 +365,24 @@ test_flapping (Lab *lab, gconstpointer data)
   guint lines = 0;
 
   discover (lab);
-  kill (lab->pid, SIGTERM);
-  g_assert_cmpint (exit_status (lab->pid), ==, 0);
-  lab->said = g_file_open_tmp (NULL, &path, NULL);
-  lab->pid = spawn (lab, lab->device, "500000", NULL);
-  while (gw_fake_agent_get_calls (lab->agent) < 2)
-    g_main_context_iteration (NULL, TRUE);
+  gw_test_plugin_terminate (&lab->plugin);
+  lab->plugin.said = g_file_open_tmp (NULL, &path, NULL);
+  lab->plugin.pid = spawn (lab, lab->device, "500000", NULL);
+  gw_test_plugin_wait_calls (&lab->plugin, 2);
   discover (lab);
   for (guint sent = 0; sent < 2000;)
-    if (write (lab->master, mad, sizeof mad - 1) > 0)
+    if (write (lab->plugin.master, mad, sizeof mad - 1) > 0)
       sent++;
     else
       g_main_context_iteration (NULL, FALSE);
   pull_adapter (lab);
-  g_assert_cmpint (exit_status (lab->pid), ==, 0);
-  lab->pid = 0;
+  gw_test_plugin_wait_end (&lab->plugin);
   g_assert_true (g_file_get_contents (path, &text, NULL, NULL));
   for (const char *at = text; (at = strchr (at, '\n')) != NULL; at++)
     lines++;
   g_assert_nonnull (strstr (text, "bus off"));
   g_assert_cmpuint (lines, <, 20);
-  close (lab->said);
+  close (lab->plugin.said);
   g_unlink (path);
 }
 
@@ -519,31 +393,29 @@ test_unplugged (Lab *lab, gconstpointer data)
   const GwBusmsg *msg;
 
   pull_adapter (lab);
-  msg = expect (lab, GW_BUSMSG_NODE_DOWN);
+  msg = gw_test_plugin_expect (&lab->plugin, GW_BUSMSG_NODE_DOWN);
   g_assert_cmpuint (msg->node, ==, id);
   g_assert_cmpint (msg->node_down.reason, ==, GW_BUSMSG_DOWN_GONE);
-  g_assert_cmpint (exit_status (lab->pid), ==, 0);
-  lab->pid = 0;
+  gw_test_plugin_wait_end (&lab->plugin);
 }
 
 static void
 test_terminated (Lab *lab, gconstpointer data)
 {
   discover (lab);
-  g_assert_true (seccomp_mode_is (lab->pid, data == NULL ? "2" : "0"));
-  kill (lab->pid, SIGTERM);
-  g_assert_cmpint (expect (lab, GW_BUSMSG_NODE_DOWN)->node_down.reason, ==, GW_BUSMSG_DOWN_GONE);
-  g_assert_cmpint (exit_status (lab->pid), ==, 0);
-  lab->pid = 0;
+  g_assert_true (gw_test_plugin_seccomp_mode_is (&lab->plugin, data == NULL ? "2" : "0"));
+  kill (lab->plugin.pid, SIGTERM);
+  g_assert_cmpint (gw_test_plugin_expect (&lab->plugin, GW_BUSMSG_NODE_DOWN)->node_down.reason, ==, GW_BUSMSG_DOWN_GONE);
+  gw_test_plugin_wait_end (&lab->plugin);
 }
 
 static void
 test_bus_lost (Lab *lab, gconstpointer data)
 {
   discover (lab);
-  gw_test_bus_stop (lab->dbus);
-  g_assert_cmpint (exit_status (lab->pid), ==, 1);
-  lab->pid = 0;
+  gw_test_bus_stop (lab->plugin.dbus);
+  g_assert_cmpint (gw_test_plugin_exit_status (lab->plugin.pid), ==, 1);
+  lab->plugin.pid = 0;
 }
 
 static void
@@ -551,16 +423,16 @@ test_refused (Lab *lab, gconstpointer data)
 {
   /* A second one for the same adapter, then devices, rates and interfaces that are none. */
   discover (lab);
-  g_assert_cmpint (exit_status (spawn (lab, lab->device, "500000", NULL)), ==, 1);
-  g_assert_cmpint (exit_status (spawn (lab, "slcan:/dev/null", "500000", NULL)), ==, 1);
-  g_assert_cmpint (exit_status (spawn (lab, "slcan:/dev/nonexistent", "500000", NULL)), ==, 1);
-  g_assert_cmpint (exit_status (spawn (lab, "slcan:", "500000", NULL)), ==, 1);
-  g_assert_cmpint (exit_status (spawn (lab, lab->device, "83333", NULL)), ==, 1);
-  g_assert_cmpint (exit_status (spawn (lab, lab->device, "-1", NULL)), ==, 2);
-  g_assert_cmpint (exit_status (spawn (lab, "nonexistent", "500000", NULL)), ==, 1);
-  g_assert_cmpint (exit_status (spawn (lab, "a-name-too-long-for-an-interface", "500000", NULL)), ==, 1);
-  g_assert_cmpint (exit_status (spawn (lab, "", "500000", NULL)), ==, 1);
-  g_assert_cmpint (exit_status (spawn (lab, "lo", "500000", NULL)), ==, 1);
+  g_assert_cmpint (gw_test_plugin_exit_status (spawn (lab, lab->device, "500000", NULL)), ==, 1);
+  g_assert_cmpint (gw_test_plugin_exit_status (spawn (lab, "slcan:/dev/null", "500000", NULL)), ==, 1);
+  g_assert_cmpint (gw_test_plugin_exit_status (spawn (lab, "slcan:/dev/nonexistent", "500000", NULL)), ==, 1);
+  g_assert_cmpint (gw_test_plugin_exit_status (spawn (lab, "slcan:", "500000", NULL)), ==, 1);
+  g_assert_cmpint (gw_test_plugin_exit_status (spawn (lab, lab->device, "83333", NULL)), ==, 1);
+  g_assert_cmpint (gw_test_plugin_exit_status (spawn (lab, lab->device, "-1", NULL)), ==, 2);
+  g_assert_cmpint (gw_test_plugin_exit_status (spawn (lab, "nonexistent", "500000", NULL)), ==, 1);
+  g_assert_cmpint (gw_test_plugin_exit_status (spawn (lab, "a-name-too-long-for-an-interface", "500000", NULL)), ==, 1);
+  g_assert_cmpint (gw_test_plugin_exit_status (spawn (lab, "", "500000", NULL)), ==, 1);
+  g_assert_cmpint (gw_test_plugin_exit_status (spawn (lab, "lo", "500000", NULL)), ==, 1);
 }
 
 #define ADD(path, func, data) g_test_add (path, Lab, data, setup, func, teardown)

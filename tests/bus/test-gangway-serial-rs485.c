@@ -5,18 +5,13 @@
 
 #include <gio/gio.h>
 
-#include <errno.h>
-#include <fcntl.h>
-#include <glib-unix.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include "gw-fake-agent.h"
 #include "gw-station.h"
+#include "gw-test-hello.h"
+#include "gw-test-plugin.h"
 
 #define MTU 512
 #define N_STATIONS 3
@@ -34,14 +29,10 @@ typedef struct
 
 struct _Lab
 {
-  GwTestBus *dbus;
-  GwFakeAgent *agent;
-  int master;
-  char *device, *log;
-  GPid pid;
+  GwTestPlugin plugin;
+  char *log;
   guint8 rx[2048 + GW_FRAME_OVERHEAD];
   GwFrameDecoder decoder;
-  GSource *source;
   gboolean echo;
   Node nodes[N_STATIONS];
 };
@@ -59,15 +50,7 @@ on_hello (void *owner, GwLinkHello *out)
 {
   Node *node = owner;
 
-  memset (out, 0, sizeof *out);
-  out->version = 1;
-  memcpy (out->kid, node->kid, sizeof out->kid);
-  memcpy (out->uid, node->kid, sizeof out->uid);
-  out->manufacturer = gw_text ("Maker");
-  out->model = gw_text ("M1");
-  out->serial = gw_text ("7");
-  out->firmware = gw_text ("1.0");
-  out->mtu = MTU;
+  gw_test_hello_init (out, node->kid, MTU);
 }
 
 static void
@@ -79,26 +62,16 @@ static void
 on_datagram (void *owner, GwBytes datagram)
 {
   Node *node = owner;
-  GwLinkHelloReq req;
-  GwLinkHello hello;
-  GwSmpMessage msg;
-  GwCborWriter w;
   guint8 answer[MTU];
+  GwLinkHello hello;
   gsize len;
 
-  if (gw_smp_decode (datagram.ptr, datagram.len, &msg) != GW_OK || msg.command != GW_LINK_HELLO
-      || gw_link_hello_req_decode (msg.body, &req) != GW_OK)
-    {
-      g_queue_push_tail (&node->datagrams, g_bytes_new (datagram.ptr, datagram.len));
-      return;
-    }
   on_hello (node, &hello);
-  hello.has_nonce = req.has_nonce;
-  memcpy (hello.nonce, req.nonce, sizeof hello.nonce);
-  gw_smp_begin_response (&w, answer, sizeof answer, &msg);
-  gw_link_hello_rsp_encode (&hello, &w);
-  g_assert_cmpint (gw_smp_end (&w, &len), ==, GW_OK);
-  g_assert_true (gw_station_send (&node->station, answer, len));
+  len = gw_test_hello_answer (&hello, datagram, answer, sizeof answer);
+  if (len == 0)
+    g_queue_push_tail (&node->datagrams, g_bytes_new (datagram.ptr, datagram.len));
+  else
+    g_assert_true (gw_station_send (&node->station, answer, len));
 }
 
 static const GwStationFuncs funcs
@@ -127,90 +100,32 @@ take_frame (Lab *lab, const GwFrame *frame)
     }
   if (answers > 1)
     memset (octets, 0x55, len);
-  if (len > 0 && lab->master >= 0)
-    g_assert_cmpint (write (lab->master, octets, len), ==, len);
+  if (len > 0 && lab->plugin.master >= 0)
+    g_assert_cmpint (write (lab->plugin.master, octets, len), ==, len);
 }
 
-static gboolean
-on_master (int fd, GIOCondition condition, gpointer data)
+static void
+on_octets (gpointer owner, const guint8 *data, gsize len)
 {
-  Lab *lab = data;
-  guint8 octets[4096];
-  ssize_t n = read (fd, octets, sizeof octets);
-  gsize done = 0;
+  Lab *lab = owner;
+  GwFrame frame;
+  size_t used;
 
-  if (n > 0 && lab->echo)
-    g_assert_cmpint (write (fd, octets, n), ==, n);
-  while (n > 0 && done < (gsize) n)
-    {
-      GwFrame frame;
-      size_t used;
-
-      if (gw_frame_decoder_feed (&lab->decoder, octets + done, n - done, &used, &frame) == GW_FRAME_EVENT_FRAME)
-        take_frame (lab, &frame);
-      done += used;
-    }
-  return G_SOURCE_CONTINUE;
+  if (lab->echo)
+    g_assert_cmpint (write (lab->plugin.master, data, len), ==, len);
+  for (; len > 0; data += used, len -= used)
+    if (gw_frame_decoder_feed (&lab->decoder, data, len, &used, &frame) == GW_FRAME_EVENT_FRAME)
+      take_frame (lab, &frame);
 }
 
 /* ---- The plugin ---- */
 
 static void
-child_setup (gpointer data)
-{
-  Lab *lab = data;
-  int fd = open (lab->log, O_WRONLY | O_CREAT | O_APPEND, 0600);
-
-  dup2 (fd, STDERR_FILENO);
-  prctl (PR_SET_PDEATHSIG, SIGKILL);
-}
-
-static int
-exit_status (GPid pid)
-{
-  int status;
-
-  g_assert_cmpint (waitpid (pid, &status, 0), ==, pid);
-  g_assert_true (WIFEXITED (status));
-  return WEXITSTATUS (status);
-}
-
-static void
-open_line (Lab *lab)
-{
-  char name[64];
-
-  lab->master = posix_openpt (O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
-  g_assert_cmpint (lab->master, >=, 0);
-  g_assert_cmpint (grantpt (lab->master), ==, 0);
-  g_assert_cmpint (unlockpt (lab->master), ==, 0);
-  g_assert_cmpint (ptsname_r (lab->master, name, sizeof name), ==, 0);
-  lab->device = g_strdup (name);
-  lab->source = g_unix_fd_source_new (lab->master, G_IO_IN);
-  g_source_set_callback (lab->source, G_SOURCE_FUNC (on_master), lab, NULL);
-  g_source_attach (lab->source, NULL);
-}
-
-static void
-hang_up (Lab *lab)
-{
-  if (lab->source != NULL)
-    g_source_destroy (lab->source);
-  g_clear_pointer (&lab->source, g_source_unref);
-  if (lab->master >= 0)
-    close (lab->master);
-  lab->master = -1;
-}
-
-static void
 setup (Lab *lab, gconstpointer data)
 {
-  const char *argv[] = { GW_TEST_SERIAL, "--rs485", "--device", NULL, "--name", "tty-test", "--bus", NULL, data, NULL };
+  const char *const options[] = { "--rs485", "--name", "tty-test", data, NULL };
   g_autoptr (GError) error = NULL;
-  int fd;
 
-  lab->dbus = gw_test_bus_new (GW_TEST_POLICY);
-  lab->agent = gw_fake_agent_new (lab->dbus, GW_FAKE_AGENT_GOOD);
   gw_frame_decoder_init (&lab->decoder, lab->rx, sizeof lab->rx);
   for (guint i = 0; i < N_STATIONS; i++)
     {
@@ -219,55 +134,31 @@ setup (Lab *lab, gconstpointer data)
       g_queue_init (&lab->nodes[i].datagrams);
       gw_station_init (&lab->nodes[i].station, &funcs, &lab->nodes[i], lab->nodes[i].kid, MTU);
     }
-  fd = g_file_open_tmp ("gangway-serial-XXXXXX.log", &lab->log, &error);
+  gw_test_plugin_init (&lab->plugin, GW_TEST_POLICY, on_octets, lab);
+  lab->plugin.said = g_file_open_tmp ("gangway-serial-XXXXXX.log", &lab->log, &error);
   g_assert_no_error (error);
-  close (fd);
-  open_line (lab);
-  argv[3] = lab->device;
-  argv[7] = gw_test_bus_get_address (lab->dbus);
-  g_spawn_async (NULL, (char **) argv, NULL, G_SPAWN_DO_NOT_REAP_CHILD, child_setup, lab, &lab->pid, &error);
-  g_assert_no_error (error);
+  lab->plugin.pid = gw_test_plugin_spawn (&lab->plugin, GW_TEST_SERIAL, lab->plugin.device, options);
 }
 
 static void
 teardown (Lab *lab, gconstpointer data)
 {
-  if (lab->pid != 0)
-    {
-      kill (lab->pid, SIGTERM);
-      g_assert_cmpint (exit_status (lab->pid), ==, 0);
-    }
-  hang_up (lab);
-  g_clear_pointer (&lab->agent, gw_fake_agent_free);
-  gw_test_bus_free (lab->dbus);
+  gw_test_plugin_clear (&lab->plugin);
   for (guint i = 0; i < N_STATIONS; i++)
     g_queue_clear_full (&lab->nodes[i].datagrams, (GDestroyNotify) g_bytes_unref);
+  close (lab->plugin.said);
   unlink (lab->log);
   g_free (lab->log);
-  g_free (lab->device);
-}
-
-/* The next message that is none of those which come when they come. */
-static const GwBusmsg *
-expect (Lab *lab, GwBusmsgType type)
-{
-  const GwBusmsg *msg;
-
-  do
-    msg = gw_fake_agent_next (lab->agent);
-  while ((msg->type == GW_BUSMSG_STATS || msg->type == GW_BUSMSG_LINK || msg->type == GW_BUSMSG_NODE) && msg->type != type);
-  g_assert_cmpint (msg->type, ==, type);
-  return msg;
 }
 
 /* Waits for all stations; ids of their nodes by station. */
 static void
 discover (Lab *lab, guint ids[N_STATIONS])
 {
-  expect (lab, GW_BUSMSG_HELLO);
+  gw_test_plugin_expect (&lab->plugin, GW_BUSMSG_HELLO);
   for (guint i = 0; i < N_STATIONS; i++)
     {
-      const GwBusmsg *msg = expect (lab, GW_BUSMSG_NODE_UP);
+      const GwBusmsg *msg = gw_test_plugin_expect (&lab->plugin, GW_BUSMSG_NODE_UP);
       GwLinkHello hello;
 
       g_assert_cmpint (gw_link_hello_rsp_decode (msg->node_up.cbor, &hello), ==, GW_OK);
@@ -286,10 +177,10 @@ test_discovery (Lab *lab, gconstpointer data)
   g_autofree char *kind = NULL;
   guint ups = 0, told = 0;
 
-  expect (lab, GW_BUSMSG_HELLO);
+  gw_test_plugin_expect (&lab->plugin, GW_BUSMSG_HELLO);
   while (ups < N_STATIONS || told < N_STATIONS)
     {
-      const GwBusmsg *msg = gw_fake_agent_next (lab->agent);
+      const GwBusmsg *msg = gw_fake_agent_next (lab->plugin.agent);
       GwLinkHello hello;
 
       if (msg->type == GW_BUSMSG_NODE_UP)
@@ -315,7 +206,7 @@ test_discovery (Lab *lab, gconstpointer data)
     }
   for (guint i = 1; i <= N_STATIONS; i++)
     g_assert_true (numbers[i]);
-  g_assert_true (g_variant_lookup (gw_fake_agent_get_options (lab->agent), "kind", "s", &kind));
+  g_assert_true (g_variant_lookup (gw_fake_agent_get_options (lab->plugin.agent), "kind", "s", &kind));
   g_assert_cmpstr (kind, ==, "rs485");
 }
 
@@ -337,10 +228,10 @@ check_datagrams (Lab *lab, const guint ids[N_STATIONS], gsize len)
 
       data[len - 1] = i;
       g_assert_true (gw_station_send (&lab->nodes[i].station, data, len));
-      msg = expect (lab, GW_BUSMSG_DATAGRAM);
+      msg = gw_test_plugin_expect (&lab->plugin, GW_BUSMSG_DATAGRAM);
       g_assert_cmpuint (msg->node, ==, ids[i]);
       g_assert_cmpmem (msg->datagram.ptr, msg->datagram.len, data, len);
-      gw_fake_agent_send_datagram (lab->agent, ids[i], data, len);
+      gw_fake_agent_send_datagram (lab->plugin.agent, ids[i], data, len);
       gw_test_wait (has_datagram, &lab->nodes[i], "a datagram from the plugin");
       got = g_queue_pop_head (&lab->nodes[i].datagrams);
       g_assert_cmpmem (g_bytes_get_data (got, NULL), g_bytes_get_size (got), data, len);
@@ -366,8 +257,7 @@ test_agent_restart (Lab *lab, gconstpointer data)
   discover (lab, ids);
   for (guint turn = 0; turn < 2; turn++)
     {
-      gw_fake_agent_free (lab->agent);
-      lab->agent = gw_fake_agent_new (lab->dbus, GW_FAKE_AGENT_GOOD);
+      gw_test_plugin_restart_agent (&lab->plugin);
       discover (lab, again);
       g_assert_cmpmem (again, sizeof again, ids, sizeof ids);
       check_datagrams (lab, ids, 100);
@@ -382,11 +272,11 @@ test_silent (Lab *lab, gconstpointer data)
 
   discover (lab, ids);
   lab->nodes[1].deaf = TRUE;
-  msg = expect (lab, GW_BUSMSG_NODE_DOWN);
+  msg = gw_test_plugin_expect (&lab->plugin, GW_BUSMSG_NODE_DOWN);
   g_assert_cmpuint (msg->node, ==, ids[1]);
   g_assert_cmpint (msg->node_down.reason, ==, GW_BUSMSG_DOWN_SILENT);
   lab->nodes[1].deaf = FALSE;
-  g_assert_cmpuint (expect (lab, GW_BUSMSG_NODE_UP)->node, >, ids[1]);
+  g_assert_cmpuint (gw_test_plugin_expect (&lab->plugin, GW_BUSMSG_NODE_UP)->node, >, ids[1]);
 }
 
 static void
@@ -405,11 +295,10 @@ test_hang_up (Lab *lab, gconstpointer data)
   guint ids[N_STATIONS];
 
   discover (lab, ids);
-  hang_up (lab);
+  gw_test_plugin_hang_up (&lab->plugin);
   for (guint i = 0; i < N_STATIONS; i++)
-    g_assert_cmpint (expect (lab, GW_BUSMSG_NODE_DOWN)->node_down.reason, ==, GW_BUSMSG_DOWN_GONE);
-  g_assert_cmpint (exit_status (lab->pid), ==, 0);
-  lab->pid = 0;
+    g_assert_cmpint (gw_test_plugin_expect (&lab->plugin, GW_BUSMSG_NODE_DOWN)->node_down.reason, ==, GW_BUSMSG_DOWN_GONE);
+  gw_test_plugin_wait_end (&lab->plugin);
 }
 
 static void
@@ -418,11 +307,10 @@ test_terminated (Lab *lab, gconstpointer data)
   guint ids[N_STATIONS];
 
   discover (lab, ids);
-  kill (lab->pid, SIGTERM);
+  kill (lab->plugin.pid, SIGTERM);
   for (guint i = 0; i < N_STATIONS; i++)
-    g_assert_cmpint (expect (lab, GW_BUSMSG_NODE_DOWN)->node_down.reason, ==, GW_BUSMSG_DOWN_GONE);
-  g_assert_cmpint (exit_status (lab->pid), ==, 0);
-  lab->pid = 0;
+    g_assert_cmpint (gw_test_plugin_expect (&lab->plugin, GW_BUSMSG_NODE_DOWN)->node_down.reason, ==, GW_BUSMSG_DOWN_GONE);
+  gw_test_plugin_wait_end (&lab->plugin);
 }
 
 /* A pseudo-terminal has no driver to switch: one line says so. */
@@ -448,7 +336,7 @@ test_link (Lab *lab, gconstpointer data)
 
   discover (lab, ids);
   do
-    msg = gw_fake_agent_next (lab->agent);
+    msg = gw_fake_agent_next (lab->plugin.agent);
   while (msg->type != GW_BUSMSG_LINK || msg->link.state != GW_BUSMSG_LINK_ACTIVE);
   g_assert_cmpuint (msg->link.round_trip_ms, >=, 89);
   g_assert_cmpuint (msg->link.load_permille, <=, 1000);

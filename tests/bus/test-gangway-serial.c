@@ -5,96 +5,38 @@
 
 #include <gio/gio.h>
 
-#include <errno.h>
 #include <fcntl.h>
-#include <glib-unix.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 #include <asm/termbits.h>
 
-#include "gw-fake-agent.h"
 #include "gw-frame-codec.h"
-#include "gw-link-codec.h"
+#include "gw-test-hello.h"
+#include "gw-test-plugin.h"
 
 typedef struct
 {
-  GwTestBus *dbus;
-  GwFakeAgent *agent;
-  int master;
-  char *device;
-  GPid pid;
+  GwTestPlugin plugin;
   guint8 rx[GW_BUSMSG_DATAGRAM_MAX + GW_FRAME_OVERHEAD];
   GwFrameDecoder decoder;
   GQueue frames; /* GBytes, from the plugin */
-  GSource *source;
 } Lab;
 
 /* ---- The endpoint's end of the line ---- */
 
-static gboolean
-on_master (int fd, GIOCondition condition, gpointer data)
-{
-  Lab *lab = data;
-  guint8 octets[4096];
-  ssize_t n = read (fd, octets, sizeof octets);
-  gsize done = 0;
-
-  while (n > 0 && done < (gsize) n)
-    {
-      GwFrame frame;
-      size_t used;
-
-      if (gw_frame_decoder_feed (&lab->decoder, octets + done, n - done, &used, &frame) == GW_FRAME_EVENT_FRAME)
-        g_queue_push_tail (&lab->frames, g_bytes_new (frame.info.ptr, frame.info.len));
-      done += used;
-    }
-  return G_SOURCE_CONTINUE;
-}
-
 static void
-listen_to_line (Lab *lab, gboolean listen)
+on_octets (gpointer owner, const guint8 *data, gsize len)
 {
-  if (lab->source != NULL)
-    g_source_destroy (lab->source);
-  g_clear_pointer (&lab->source, g_source_unref);
-  if (!listen)
-    return;
-  lab->source = g_unix_fd_source_new (lab->master, G_IO_IN);
-  g_source_set_callback (lab->source, G_SOURCE_FUNC (on_master), lab, NULL);
-  g_source_attach (lab->source, NULL);
-}
+  Lab *lab = owner;
+  GwFrame frame;
+  size_t used;
 
-static void
-hang_up (Lab *lab)
-{
-  listen_to_line (lab, FALSE);
-  if (lab->master >= 0)
-    close (lab->master);
-  lab->master = -1;
-}
-
-/* Turns the main loop while the line is full: the plugin may wait for our reading it. */
-static void
-write_all (Lab *lab, const guint8 *data, gsize len)
-{
-  while (len > 0)
-    {
-      ssize_t n = write (lab->master, data, len);
-
-      if (n < 0)
-        {
-          g_assert_cmpint (errno, ==, EAGAIN);
-          g_main_context_iteration (NULL, FALSE);
-          continue;
-        }
-      data += n;
-      len -= n;
-    }
+  for (; len > 0; data += used, len -= used)
+    if (gw_frame_decoder_feed (&lab->decoder, data, len, &used, &frame) == GW_FRAME_EVENT_FRAME)
+      g_queue_push_tail (&lab->frames, g_bytes_new (frame.info.ptr, frame.info.len));
 }
 
 static void
@@ -105,7 +47,7 @@ send_frame (Lab *lab, gconstpointer data, gsize len)
   size_t n;
 
   g_assert_cmpint (gw_frame_encode (&frame, out, sizeof out, &n), ==, GW_OK);
-  write_all (lab, out, n);
+  gw_test_plugin_write (&lab->plugin, out, n);
 }
 
 static gboolean
@@ -123,144 +65,63 @@ next_frame (Lab *lab)
 
 /* Waits for a hello and returns the answer of the endpoint with this number. */
 static GBytes *
-make_answer (Lab *lab, guint8 kid)
+make_answer (Lab *lab, guint8 number)
 {
   g_autoptr (GBytes) frame = next_frame (lab);
-  GwLinkHello hello = { .version = 1, .mtu = 4096, .security = GW_LINK_SEC_DTLS12 };
-  GwLinkHelloReq req;
-  GwSmpMessage msg;
-  GwCborWriter w;
-  guint8 out[512];
+  const GwBytes question = { g_bytes_get_data (frame, NULL), g_bytes_get_size (frame) };
+  guint8 kid[GW_KEY_ID_LEN], out[512];
+  GwLinkHello hello;
   gsize len;
 
-  g_assert_cmpint (gw_smp_decode (g_bytes_get_data (frame, NULL), g_bytes_get_size (frame), &msg), ==, GW_OK);
-  g_assert_cmpint (msg.op, ==, GW_SMP_OP_READ);
-  g_assert_cmpint (msg.group, ==, GW_SMP_GROUP_LINK);
-  g_assert_cmpint (msg.command, ==, GW_LINK_HELLO);
-  g_assert_cmpint (gw_link_hello_req_decode (msg.body, &req), ==, GW_OK);
-  memset (hello.kid, kid, sizeof hello.kid);
-  memset (hello.uid, kid, sizeof hello.uid);
-  hello.manufacturer = gw_text ("Maker");
-  hello.model = gw_text ("M1");
-  hello.serial = gw_text ("7");
-  hello.firmware = gw_text ("1.0");
-  hello.has_nonce = req.has_nonce;
-  memcpy (hello.nonce, req.nonce, sizeof hello.nonce);
-  gw_smp_begin_response (&w, out, sizeof out, &msg);
-  gw_link_hello_rsp_encode (&hello, &w);
-  g_assert_cmpint (gw_smp_end (&w, &len), ==, GW_OK);
+  memset (kid, number, sizeof kid);
+  gw_test_hello_init (&hello, kid, 4096);
+  len = gw_test_hello_answer (&hello, question, out, sizeof out);
+  g_assert_cmpuint (len, >, 0);
   return g_bytes_new (out, len);
 }
 
 static void
-answer_hello (Lab *lab, guint8 kid)
+answer_hello (Lab *lab, guint8 number)
 {
-  g_autoptr (GBytes) message = make_answer (lab, kid);
+  g_autoptr (GBytes) message = make_answer (lab, number);
 
   send_frame (lab, g_bytes_get_data (message, NULL), g_bytes_get_size (message));
 }
 
 /* ---- The plugin ---- */
 
-static void
-child_setup (gpointer data)
-{
-  prctl (PR_SET_PDEATHSIG, SIGKILL);
-}
-
 /* @option: one more, or NULL. */
 static GPid
 spawn (Lab *lab, const char *device, const char *speed, const char *option)
 {
-  const char *argv[] = { GW_TEST_SERIAL,
-                         "--device",
-                         device,
-                         "--name",
-                         "tty-test",
-                         "--bus",
-                         gw_test_bus_get_address (lab->dbus),
-                         "--speed",
-                         speed,
-                         option,
-                         NULL };
-  g_autoptr (GError) error = NULL;
-  GPid pid;
+  const char *const options[] = { "--name", "tty-test", "--speed", speed, option, NULL };
 
-  g_spawn_async (NULL, (char **) argv, NULL, G_SPAWN_DO_NOT_REAP_CHILD, child_setup, NULL, &pid, &error);
-  g_assert_no_error (error);
-  return pid;
-}
-
-static int
-exit_status (GPid pid)
-{
-  int status;
-
-  g_assert_cmpint (waitpid (pid, &status, 0), ==, pid);
-  g_assert_true (WIFEXITED (status));
-  return WEXITSTATUS (status);
-}
-
-static void
-open_line (Lab *lab)
-{
-  char name[64];
-
-  lab->master = posix_openpt (O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
-  g_assert_cmpint (lab->master, >=, 0);
-  g_assert_cmpint (grantpt (lab->master), ==, 0);
-  g_assert_cmpint (unlockpt (lab->master), ==, 0);
-  g_assert_cmpint (ptsname_r (lab->master, name, sizeof name), ==, 0);
-  lab->device = g_strdup (name);
-  listen_to_line (lab, TRUE);
+  return gw_test_plugin_spawn (&lab->plugin, GW_TEST_SERIAL, device, options);
 }
 
 static void
 setup (Lab *lab, gconstpointer data)
 {
-  lab->dbus = gw_test_bus_new (GW_TEST_POLICY);
-  lab->agent = gw_fake_agent_new (lab->dbus, GW_FAKE_AGENT_GOOD);
   g_queue_init (&lab->frames);
   gw_frame_decoder_init (&lab->decoder, lab->rx, sizeof lab->rx);
-  open_line (lab);
-  lab->pid = spawn (lab, lab->device, "115200", data);
+  gw_test_plugin_init (&lab->plugin, GW_TEST_POLICY, on_octets, lab);
+  lab->plugin.pid = spawn (lab, lab->plugin.device, "115200", data);
 }
 
 static void
 teardown (Lab *lab, gconstpointer data)
 {
-  if (lab->pid != 0)
-    {
-      kill (lab->pid, SIGTERM);
-      g_assert_cmpint (exit_status (lab->pid), ==, 0);
-    }
-  hang_up (lab);
-  g_clear_pointer (&lab->agent, gw_fake_agent_free);
-  gw_test_bus_free (lab->dbus);
+  gw_test_plugin_clear (&lab->plugin);
   g_queue_clear_full (&lab->frames, (GDestroyNotify) g_bytes_unref);
-  g_free (lab->device);
-}
-
-/* The next message that is not STATS, which come when they come. */
-static const GwBusmsg *
-expect (Lab *lab, GwBusmsgType type)
-{
-  const GwBusmsg *msg;
-
-  do
-    msg = gw_fake_agent_next (lab->agent);
-  while (msg->type == GW_BUSMSG_STATS && type != GW_BUSMSG_STATS);
-  g_assert_cmpint (msg->type, ==, type);
-  return msg;
 }
 
 /* Brings the endpoint with this number up and returns its node. */
 static guint
-discover (Lab *lab, guint8 kid)
+discover (Lab *lab, guint8 number)
 {
-  expect (lab, GW_BUSMSG_HELLO);
-  answer_hello (lab, kid);
-  return expect (lab, GW_BUSMSG_NODE_UP)->node;
+  gw_test_plugin_expect (&lab->plugin, GW_BUSMSG_HELLO);
+  answer_hello (lab, number);
+  return gw_test_plugin_expect (&lab->plugin, GW_BUSMSG_NODE_UP)->node;
 }
 
 /* ---- Tests ---- */
@@ -273,11 +134,11 @@ test_discovery (Lab *lab, gconstpointer data)
   GwSmpMessage smp;
   const GwBusmsg *msg;
 
-  expect (lab, GW_BUSMSG_HELLO);
+  gw_test_plugin_expect (&lab->plugin, GW_BUSMSG_HELLO);
   unanswered = next_frame (lab);
   answer = make_answer (lab, 5);
   send_frame (lab, g_bytes_get_data (answer, NULL), g_bytes_get_size (answer));
-  msg = expect (lab, GW_BUSMSG_NODE_UP);
+  msg = gw_test_plugin_expect (&lab->plugin, GW_BUSMSG_NODE_UP);
   g_assert_cmpuint (msg->node_up.mtu, ==, GW_BUSMSG_DATAGRAM_MAX);
   g_assert_cmpint (
       gw_smp_decode (g_bytes_get_data (answer, NULL), g_bytes_get_size (answer), &smp), ==, GW_OK);
@@ -294,10 +155,10 @@ check_datagram (Lab *lab, guint node, gsize len, guint8 fill)
   memset (data, fill, len);
   data[0] = 0x17;
   send_frame (lab, data, len);
-  msg = expect (lab, GW_BUSMSG_DATAGRAM);
+  msg = gw_test_plugin_expect (&lab->plugin, GW_BUSMSG_DATAGRAM);
   g_assert_cmpuint (msg->node, ==, node);
   g_assert_cmpmem (msg->datagram.ptr, msg->datagram.len, data, len);
-  gw_fake_agent_send_datagram (lab->agent, node, data, len);
+  gw_fake_agent_send_datagram (lab->plugin.agent, node, data, len);
   frame = next_frame (lab);
   g_assert_cmpmem (g_bytes_get_data (frame, NULL), g_bytes_get_size (frame), data, len);
 }
@@ -314,30 +175,18 @@ test_datagrams (Lab *lab, gconstpointer data)
     check_datagram (lab, node, 200, i);
 }
 
-static gboolean
-seccomp_mode_is (GPid pid, const char *mode)
-{
-  g_autofree char *path = g_strdup_printf ("/proc/%d/status", pid);
-  g_autofree char *wanted = g_strdup_printf ("\nSeccomp:\t%s\n", mode);
-  g_autofree char *text = NULL;
-
-  g_assert_true (g_file_get_contents (path, &text, NULL, NULL));
-  return strstr (text, wanted) != NULL;
-}
-
 static void
 test_agent_restart (Lab *lab, gconstpointer data)
 {
   guint node = discover (lab, 5);
 
   check_datagram (lab, node, 100, 1);
-  g_assert_true (seccomp_mode_is (lab->pid, "2"));
+  g_assert_true (gw_test_plugin_seccomp_mode_is (&lab->plugin, "2"));
   for (guint i = 0; i < 3; i++)
     {
-      gw_fake_agent_free (lab->agent);
-      lab->agent = gw_fake_agent_new (lab->dbus, GW_FAKE_AGENT_GOOD);
-      expect (lab, GW_BUSMSG_HELLO);
-      g_assert_cmpuint (expect (lab, GW_BUSMSG_NODE_UP)->node, ==, node);
+      gw_test_plugin_restart_agent (&lab->plugin);
+      gw_test_plugin_expect (&lab->plugin, GW_BUSMSG_HELLO);
+      g_assert_cmpuint (gw_test_plugin_expect (&lab->plugin, GW_BUSMSG_NODE_UP)->node, ==, node);
       check_datagram (lab, node, 100, 2);
     }
 }
@@ -348,53 +197,49 @@ test_hang_up (Lab *lab, gconstpointer data)
   guint node = discover (lab, 5);
   const GwBusmsg *msg;
 
-  hang_up (lab);
-  msg = expect (lab, GW_BUSMSG_NODE_DOWN);
+  gw_test_plugin_hang_up (&lab->plugin);
+  msg = gw_test_plugin_expect (&lab->plugin, GW_BUSMSG_NODE_DOWN);
   g_assert_cmpuint (msg->node, ==, node);
   g_assert_cmpint (msg->node_down.reason, ==, GW_BUSMSG_DOWN_GONE);
-  g_assert_cmpint (exit_status (lab->pid), ==, 0);
-  lab->pid = 0;
+  gw_test_plugin_wait_end (&lab->plugin);
 }
 
 static void
 test_terminated (Lab *lab, gconstpointer data)
 {
   discover (lab, 5);
-  g_assert_true (seccomp_mode_is (lab->pid, data == NULL ? "2" : "0"));
-  kill (lab->pid, SIGTERM);
-  g_assert_cmpint (expect (lab, GW_BUSMSG_NODE_DOWN)->node_down.reason, ==, GW_BUSMSG_DOWN_GONE);
-  g_assert_cmpint (exit_status (lab->pid), ==, 0);
-  lab->pid = 0;
+  g_assert_true (gw_test_plugin_seccomp_mode_is (&lab->plugin, data == NULL ? "2" : "0"));
+  kill (lab->plugin.pid, SIGTERM);
+  g_assert_cmpint (gw_test_plugin_expect (&lab->plugin, GW_BUSMSG_NODE_DOWN)->node_down.reason, ==, GW_BUSMSG_DOWN_GONE);
+  gw_test_plugin_wait_end (&lab->plugin);
 }
 
 static void
 test_bus_lost (Lab *lab, gconstpointer data)
 {
   discover (lab, 5);
-  gw_test_bus_stop (lab->dbus);
-  g_assert_cmpint (exit_status (lab->pid), ==, 1);
-  lab->pid = 0;
+  gw_test_bus_stop (lab->plugin.dbus);
+  g_assert_cmpint (gw_test_plugin_exit_status (lab->plugin.pid), ==, 1);
+  lab->plugin.pid = 0;
 }
 
 /* What a crash leaves of the line's lock must not keep the next one out, also where it is not root. */
 static void
 test_killed (Lab *lab, gconstpointer data)
 {
-  int fd, exclusive = -1, status;
+  int fd, exclusive = -1;
 
   discover (lab, 5);
-  kill (lab->pid, SIGKILL);
-  g_assert_cmpint (waitpid (lab->pid, &status, 0), ==, lab->pid);
-  fd = open (lab->device, O_RDWR | O_NOCTTY | O_CLOEXEC);
+  gw_test_plugin_kill (&lab->plugin);
+  fd = open (lab->plugin.device, O_RDWR | O_NOCTTY | O_CLOEXEC);
   g_assert_cmpint (fd, >=, 0);
   g_assert_cmpint (ioctl (fd, TIOCGEXCL, &exclusive), ==, 0);
   g_assert_false (exclusive);
   close (fd);
-  gw_fake_agent_wait_closed (lab->agent);
+  gw_fake_agent_wait_closed (lab->plugin.agent);
   g_queue_clear_full (&lab->frames, (GDestroyNotify) g_bytes_unref);
-  lab->pid = spawn (lab, lab->device, "115200", NULL);
-  while (gw_fake_agent_get_calls (lab->agent) < 2)
-    g_main_context_iteration (NULL, TRUE);
+  lab->plugin.pid = spawn (lab, lab->plugin.device, "115200", NULL);
+  gw_test_plugin_wait_calls (&lab->plugin, 2);
   discover (lab, 5);
 }
 
@@ -403,16 +248,16 @@ test_refused (Lab *lab, gconstpointer data)
 {
   /* A second one for the same line, then lines and speeds that are none. */
   discover (lab, 5);
-  g_assert_cmpint (exit_status (spawn (lab, lab->device, "115200", NULL)), ==, 1);
-  g_assert_cmpint (exit_status (spawn (lab, "/dev/null", "115200", NULL)), ==, 1);
-  g_assert_cmpint (exit_status (spawn (lab, "/dev/nonexistent", "115200", NULL)), ==, 1);
-  g_assert_cmpint (exit_status (spawn (lab, lab->device, "0", NULL)), ==, 1);
-  g_assert_cmpint (exit_status (spawn (lab, lab->device, "-9600", NULL)), ==, 1);
+  g_assert_cmpint (gw_test_plugin_exit_status (spawn (lab, lab->plugin.device, "115200", NULL)), ==, 1);
+  g_assert_cmpint (gw_test_plugin_exit_status (spawn (lab, "/dev/null", "115200", NULL)), ==, 1);
+  g_assert_cmpint (gw_test_plugin_exit_status (spawn (lab, "/dev/nonexistent", "115200", NULL)), ==, 1);
+  g_assert_cmpint (gw_test_plugin_exit_status (spawn (lab, lab->plugin.device, "0", NULL)), ==, 1);
+  g_assert_cmpint (gw_test_plugin_exit_status (spawn (lab, lab->plugin.device, "-9600", NULL)), ==, 1);
   /* What is wrong with the words themselves is told apart: no restart mends it. */
-  g_assert_cmpint (exit_status (spawn (lab, lab->device, "fast", NULL)), ==, 2);
-  g_assert_cmpint (exit_status (spawn (lab, lab->device, "115200", "--sped")), ==, 2);
-  g_assert_cmpint (exit_status (spawn (lab, lab->device, "115200", "--name=ttyUSB0.1")), ==, 2);
-  g_assert_cmpint (exit_status (spawn (lab, lab->device, "115200", "--name=")), ==, 2);
+  g_assert_cmpint (gw_test_plugin_exit_status (spawn (lab, lab->plugin.device, "fast", NULL)), ==, 2);
+  g_assert_cmpint (gw_test_plugin_exit_status (spawn (lab, lab->plugin.device, "115200", "--sped")), ==, 2);
+  g_assert_cmpint (gw_test_plugin_exit_status (spawn (lab, lab->plugin.device, "115200", "--name=ttyUSB0.1")), ==, 2);
+  g_assert_cmpint (gw_test_plugin_exit_status (spawn (lab, lab->plugin.device, "115200", "--name=")), ==, 2);
 }
 
 /* A name in /dev/serial/by-id is longer than a bus's, and adapters of one kind differ near its end. */
@@ -421,20 +266,17 @@ test_name_of_the_device (Lab *lab, gconstpointer data)
 {
   g_autofree char *folder = g_dir_make_tmp ("gangway-XXXXXX", NULL);
   g_autofree char *link = g_build_filename (folder, "usb-Maker_RS232.Adapter_Plus_AB0C-if00-port0", NULL);
-  g_autofree char *option = g_strdup_printf ("--device=%s", link);
-  const char *argv[] = { GW_TEST_SERIAL, option, "--bus", gw_test_bus_get_address (lab->dbus), NULL };
+  const char *const none[] = { NULL };
   const char *name = NULL;
   guint calls;
 
   discover (lab, 5);
-  kill (lab->pid, SIGTERM);
-  g_assert_cmpint (exit_status (lab->pid), ==, 0);
-  g_assert_cmpint (symlink (lab->device, link), ==, 0);
-  calls = gw_fake_agent_get_calls (lab->agent);
-  g_assert_true (g_spawn_async (NULL, (char **) argv, NULL, G_SPAWN_DO_NOT_REAP_CHILD, child_setup, NULL, &lab->pid, NULL));
-  while (gw_fake_agent_get_calls (lab->agent) == calls)
-    g_main_context_iteration (NULL, TRUE);
-  g_assert_true (g_variant_lookup (gw_fake_agent_get_options (lab->agent), "name", "&s", &name));
+  gw_test_plugin_terminate (&lab->plugin);
+  g_assert_cmpint (symlink (lab->plugin.device, link), ==, 0);
+  calls = gw_fake_agent_get_calls (lab->plugin.agent);
+  lab->plugin.pid = gw_test_plugin_spawn (&lab->plugin, GW_TEST_SERIAL, link, none);
+  gw_test_plugin_wait_calls (&lab->plugin, calls + 1);
+  g_assert_true (g_variant_lookup (gw_fake_agent_get_options (lab->plugin.agent), "name", "&s", &name));
   g_assert_cmpstr (name, ==, "RS232_Adapter_Plus_AB0C-if00-port0" + 2);
   unlink (link);
   rmdir (folder);
@@ -450,15 +292,15 @@ test_replaced (Lab *lab, gconstpointer data)
   /* Asked too soon after its answer a scan is swallowed: say it until a question comes. */
   while (!has_frame (lab))
     {
-      gw_fake_agent_send (lab->agent, &scan);
+      gw_fake_agent_send (lab->plugin.agent, &scan);
       g_main_context_iteration (NULL, FALSE);
       g_usleep (1000);
     }
   answer_hello (lab, 6);
-  msg = expect (lab, GW_BUSMSG_NODE_DOWN);
+  msg = gw_test_plugin_expect (&lab->plugin, GW_BUSMSG_NODE_DOWN);
   g_assert_cmpuint (msg->node, ==, node);
   g_assert_cmpint (msg->node_down.reason, ==, GW_BUSMSG_DOWN_REPLACED);
-  g_assert_cmpuint (expect (lab, GW_BUSMSG_NODE_UP)->node, >, node);
+  g_assert_cmpuint (gw_test_plugin_expect (&lab->plugin, GW_BUSMSG_NODE_UP)->node, >, node);
 }
 
 /* A megabyte of noise costs nothing but the frames that it hits, and shows in the counters. */
@@ -474,14 +316,14 @@ test_noise (Lab *lab, gconstpointer data)
     {
       for (gsize i = 0; i < sizeof noise; i++)
         noise[i] = g_rand_int_range (rand, 0, 256);
-      write_all (lab, noise, sizeof noise);
+      gw_test_plugin_write (&lab->plugin, noise, sizeof noise);
     }
   g_rand_free (rand);
   noise[0] = GW_FRAME_FLAG;
-  write_all (lab, noise, 1);
+  gw_test_plugin_write (&lab->plugin, noise, 1);
   check_datagram (lab, node, 100, 3);
   do
-    msg = gw_fake_agent_expect (lab->agent, GW_BUSMSG_STATS);
+    msg = gw_fake_agent_expect (lab->plugin.agent, GW_BUSMSG_STATS);
   while (msg->stats.bytes_in < 1024 * 1024);
   g_assert_cmpuint (msg->stats.fcs_errors, >, 1000);
   g_assert_cmpuint (msg->stats.aborted, >, 10);
@@ -497,17 +339,17 @@ test_full_wire (Lab *lab, gconstpointer data)
   guint8 datagram[2000] = { 0x17 };
   const GwBusmsg *msg;
 
-  listen_to_line (lab, FALSE);
+  gw_test_plugin_listen (&lab->plugin, FALSE);
   g_queue_clear_full (&lab->frames, (GDestroyNotify) g_bytes_unref);
   for (guint i = 1; i <= n; i++)
     {
       datagram[1] = i;
-      gw_fake_agent_send_datagram (lab->agent, node, datagram, sizeof datagram);
+      gw_fake_agent_send_datagram (lab->plugin.agent, node, datagram, sizeof datagram);
     }
   do
-    msg = gw_fake_agent_expect (lab->agent, GW_BUSMSG_STATS);
+    msg = gw_fake_agent_expect (lab->plugin.agent, GW_BUSMSG_STATS);
   while (msg->stats.dropped == 0);
-  listen_to_line (lab, TRUE);
+  gw_test_plugin_listen (&lab->plugin, TRUE);
   while (got + msg->stats.dropped < n)
     {
       g_main_context_iteration (NULL, TRUE);
@@ -522,8 +364,8 @@ test_full_wire (Lab *lab, gconstpointer data)
           last = octets[1];
           got++;
         }
-      while (gw_fake_agent_waiting (lab->agent) > 0)
-        msg = gw_fake_agent_expect (lab->agent, GW_BUSMSG_STATS);
+      while (gw_fake_agent_waiting (lab->plugin.agent) > 0)
+        msg = gw_fake_agent_expect (lab->plugin.agent, GW_BUSMSG_STATS);
     }
   g_assert_cmpuint (got + msg->stats.dropped, ==, n);
   g_test_message ("%u datagrams came, %" G_GUINT64_FORMAT " were dropped", got, msg->stats.dropped);
@@ -543,17 +385,14 @@ test_speed (Lab *lab, gconstpointer data)
       struct termios2 tio;
 
       discover (lab, 5);
-      kill (lab->pid, SIGTERM);
-      g_assert_cmpint (exit_status (lab->pid), ==, 0);
-      hang_up (lab);
+      gw_test_plugin_terminate (&lab->plugin);
+      gw_test_plugin_hang_up (&lab->plugin);
       g_queue_clear_full (&lab->frames, (GDestroyNotify) g_bytes_unref);
-      gw_fake_agent_free (lab->agent);
-      lab->agent = gw_fake_agent_new (lab->dbus, GW_FAKE_AGENT_GOOD);
-      g_clear_pointer (&lab->device, g_free);
-      open_line (lab);
-      lab->pid = spawn (lab, lab->device, speeds[i], NULL);
+      gw_test_plugin_restart_agent (&lab->plugin);
+      gw_test_plugin_open_line (&lab->plugin);
+      lab->plugin.pid = spawn (lab, lab->plugin.device, speeds[i], NULL);
       gw_test_wait (has_frame, lab, "a frame from the plugin");
-      g_assert_cmpint (ioctl (lab->master, TCGETS2, &tio), ==, 0);
+      g_assert_cmpint (ioctl (lab->plugin.master, TCGETS2, &tio), ==, 0);
       g_assert_cmpuint (tio.c_ospeed, ==, atoi (speeds[i]));
       g_assert_cmpuint (tio.c_ispeed, ==, atoi (speeds[i]));
       g_assert_cmphex (tio.c_cflag & (CSIZE | PARENB | CSTOPB | CRTSCTS | HUPCL), ==, CS8);
