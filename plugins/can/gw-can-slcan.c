@@ -13,6 +13,7 @@
 
 #include "gw-serial-port.h"
 #include "gw-serial-tty.h"
+#include "gw-hush.h"
 #include "gw-slcan-codec.h"
 
 /* Octets taken in one turn of the main loop: about 150 frames. */
@@ -26,6 +27,8 @@
 /* After "full", and after bus off before it is opened anew. */
 #define FULL_USEC (2 * G_TIME_SPAN_MILLISECOND)
 #define REOPEN_USEC (1 * G_TIME_SPAN_SECOND)
+/* Nothing but "full" for so long is no full queue. */
+#define REFUSED_USEC (2 * G_TIME_SPAN_SECOND)
 #define QUEUE_MAX (GW_CAN_LINK_WINDOW + 4)
 /* What may wait in the adapter: so much time of the bus, so that it has something to send while we are not scheduled; half as
  * much each time that it is full, but always so many frames. */
@@ -72,6 +75,9 @@ typedef struct
   gint64 busy_until; /* nanoseconds: until then the bus has to do with what was given to the adapter */
   gint64 ahead_nsec; /* how far that may be ahead */
   gint64 full_until;
+  gint64 refused_since; /* every frame; 0: the last was taken */
+  gboolean refused_told; /* since then */
+  GwHush refusals;
   gint64 status_due;
   guint status_refused;
   gboolean heard;        /* a frame, since the last answer to F */
@@ -345,12 +351,32 @@ answer_command (Slcan *self, gboolean good, gint64 now)
     }
 }
 
+/* Nothing else tells of it: the adapter is open, and its flags may be as they should be. */
+static void
+tell_refused (Slcan *self, gint64 now)
+{
+  if (self->refused_since == 0)
+    self->refused_since = now;
+  if (self->refused_told || now - self->refused_since < REFUSED_USEC)
+    return;
+  self->refused_told = TRUE;
+  if (gw_hush_take_untold (&self->refusals, now) > 0 || gw_hush_note (&self->refusals, now))
+    self->link.funcs->say (self->link.owner,
+                           "the adapter takes no frame: is anybody else on the bus, at this bit rate, and may the adapter send?");
+}
+
 static void
 answer_frame (Slcan *self, gboolean good, gint64 now)
 {
   self->answers_frames = TRUE;
-  if (!good)
+  if (good)
     {
+      self->refused_since = 0;
+      self->refused_told = FALSE;
+    }
+  else
+    {
+      tell_refused (self, now);
       /* Full, whatever was computed: it may get rid of some first. */
       self->full_until = now + FULL_USEC;
       self->ahead_nsec = MAX (self->ahead_nsec / 2, least_ahead_nsec (self));

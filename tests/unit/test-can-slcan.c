@@ -46,6 +46,7 @@ typedef struct
   guint offs;
   gboolean gone, failed;
   char *why;
+  guint said;
 } Test;
 
 /* ---- The adapter ---- */
@@ -193,6 +194,12 @@ on_gone (gpointer owner, gboolean failed, const char *why)
   test->why = g_strdup (why);
 }
 
+static void
+on_say (gpointer owner, const char *text)
+{
+  ((Test *) owner)->said++;
+}
+
 static const GwCanLinkFuncs funcs = {
   .next = on_next,
   .sent = on_sent,
@@ -201,6 +208,7 @@ static const GwCanLinkFuncs funcs = {
   .frame = on_frame,
   .status = on_status,
   .turned = on_turned,
+  .say = on_say,
   .gone = on_gone,
 };
 
@@ -442,6 +450,21 @@ test_full (Test *test, gconstpointer data)
   g_assert_cmpuint (test->unsent, ==, 0);
 }
 
+/* "Full" and nothing else, while the flags are good: somebody is told. */
+static void
+test_takes_nothing (Test *test, gconstpointer data)
+{
+  bring_up (test);
+  test->bel = G_MAXUINT;
+  test->to_send = G_MAXUINT;
+  WAIT (test, test->said > 0);
+  g_assert_cmpuint (test->sent, ==, 0);
+  g_assert_cmpuint (test->lost, >, 2);
+  test->bel = 0;
+  WAIT (test, test->sent > 100);
+  g_assert_cmpuint (test->said, ==, 1);
+}
+
 /* An adapter that says "queued" to all is given no more than the bus can carry. */
 static void
 test_pace (Test *test, gconstpointer data)
@@ -566,6 +589,7 @@ main (int argc, char **argv)
   ADD ("/can-slcan/mute-frames", test_mute_frames);
   ADD ("/can-slcan/late", test_late);
   ADD ("/can-slcan/full", test_full);
+  ADD ("/can-slcan/takes-nothing", test_takes_nothing);
   ADD ("/can-slcan/pace", test_pace);
   ADD ("/can-slcan/flags", test_flags);
   ADD ("/can-slcan/bus-off", test_bus_off);
