@@ -1,14 +1,12 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""gw-isotp in a process (isotp-peer) beside an ISO-TP stack of other making, python3-scapy's, on one CAN link.
+"""Our ISO-TP (isotp_peer.py) beside a stack of other making, python3-scapy's, on one CAN link.
 
 The link is an interface where there is one (a virtual one in a guest), else a socket pair that carries what SocketCAN
 would: struct can_frame. Whatever goes over it from the peer is kept, for looking at afterwards."""
-import os
 import select
 import socket
 import struct
 import subprocess
-import time
 
 # scapy looks at the network interfaces when it is loaded, which a test of frames has no need of
 from scapy.config import conf
@@ -18,6 +16,8 @@ conf.contribs["ISOTP"] = {"use-can-isotp-kernel-module": False}
 from scapy.contrib.isotp import ISOTPSoftSocket  # noqa: E402
 from scapy.layers.can import CAN  # noqa: E402
 from scapy.supersocket import SuperSocket  # noqa: E402
+
+from isotp_peer import Ours  # noqa: E402
 
 PEER_TX, PEER_RX = 0x18DA01F1, 0x18DAF101
 EXTENDED = 0x80000000
@@ -63,59 +63,13 @@ def open_interface(name):
     return sock
 
 
-class Peer:
-    """Our side."""
-
-    def __init__(self, *options, interface=None, timeout=10, tx_id=PEER_TX, rx_id=PEER_RX):
-        program = os.path.join(os.environ["GANGWAY_BUILD"], "tests", "lib", "isotp-peer")
-        argv = [program, f"--timeout={timeout * 1000}", f"--tx-id={tx_id}", f"--rx-id={rx_id}", *options]
-        if interface:
-            argv.append(f"--can={interface}")
-            self.link = open_interface(interface)
-            passed = ()
-        else:
-            self.link, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-            argv.append(f"--socket={theirs.fileno()}")
-            passed = (theirs.fileno(),)
-        self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=passed)
-        if not interface:
-            theirs.close()
-        self.buffer = b""
-
-    def send(self, message):
-        self.process.stdin.write(struct.pack(">I", len(message)) + message)
-        self.process.stdin.flush()
-
-    def recv(self, timeout=60):
-        """The next message; b"" for a failure."""
-        until = time.monotonic() + timeout
-        while len(self.buffer) < 4 or len(self.buffer) < 4 + struct.unpack(">I", self.buffer[:4])[0]:
-            left = until - time.monotonic()
-            if left < 0 or not select.select([self.process.stdout], [], [], left)[0]:
-                raise TimeoutError("nothing came from isotp-peer")
-            data = os.read(self.process.stdout.fileno(), 65536)
-            if not data:
-                raise EOFError("isotp-peer ended")
-            self.buffer += data
-        end = 4 + struct.unpack(">I", self.buffer[:4])[0]
-        message, self.buffer = self.buffer[4:end], self.buffer[end:]
-        return message
-
-    def close(self):
-        """It ends by itself when there is nothing to do."""
-        self.process.stdin.close()
-        status = self.process.wait(30)
-        self.process.stdout.close()
-        self.link.close()
-        return status
-
-
 class Pair:
     """Our side and scapy's."""
 
     def __init__(self, *options, interface=None, padding=True, bs=0, stmin=0, timeout=10, lose=lambda data: False):
-        self.peer = Peer(*options, interface=interface, timeout=timeout)
-        self.frames = FrameSocket(self.peer.link, lose)
+        self.peer = Ours(interface, PEER_TX, PEER_RX, *options, timeout=timeout)
+        self.link = open_interface(interface) if interface else self.peer.link
+        self.frames = FrameSocket(self.link, lose)
         self.scapy = ISOTPSoftSocket(self.frames, tx_id=PEER_RX, rx_id=PEER_TX, bs=bs, stmin=stmin, padding=padding)
         self.scapy.impl.cf_timeout = self.scapy.impl.fc_timeout = timeout
         self.scapy.impl.rx_tx_poll_rate = 0.0005
@@ -129,14 +83,16 @@ class Pair:
 
     def close(self):
         self.scapy.close()
-        return self.peer.close()
+        status = self.peer.close()
+        self.link.close()
+        return status
 
 
 class Recorder:
     """Two of ours with a wire between them, and Wireshark's dissector on the wire."""
 
     def __init__(self, *options):
-        self.peers = [Peer(*options), Peer(*options, tx_id=PEER_RX, rx_id=PEER_TX)]
+        self.peers = [Ours(None, *ids, *options) for ids in ((PEER_TX, PEER_RX), (PEER_RX, PEER_TX))]
         self.links = {self.peers[0].link: self.peers[1].link, self.peers[1].link: self.peers[0].link}
         self.frames = []
 
@@ -149,7 +105,7 @@ class Recorder:
             if not ready:
                 raise TimeoutError("nothing on the wire")
             if output in ready:
-                return self.peers[1].recv()
+                return self.peers[1].receive(timeout)
             for link in ready:
                 self.frames.append(link.recv(72))
                 self.links[link].send(self.frames[-1])

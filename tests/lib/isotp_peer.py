@@ -1,18 +1,29 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Our ISO-TP (isotp-peer.c) on a CAN interface, with the face of the judges in judges/isotp_stacks.py."""
+"""Our ISO-TP (isotp-peer.c) on a CAN link, with the face of the judges in judges/isotp_stacks.py."""
 import os
 import select
+import socket
 import struct
 import subprocess
 import time
 
 
 class Ours:
+    """On the interface `name`; None: on a socket pair, whose other end is `link`, that carries what SocketCAN would."""
+
     def __init__(self, name, tx_id, rx_id, *options, timeout=60):
         program = os.environ.get("ISOTP_PEER") or os.path.join(os.environ["GANGWAY_BUILD"], "tests", "lib", "isotp-peer")
-        self.process = subprocess.Popen([program, f"--can={name}", f"--tx-id={tx_id}", f"--rx-id={rx_id}",
-                                         f"--timeout={timeout * 1000}", *options],
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        argv = [program, f"--tx-id={tx_id}", f"--rx-id={rx_id}", f"--timeout={timeout * 1000}", *options]
+        self.link, passed = None, []
+        if name is None:
+            self.link, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            passed = [theirs]
+            argv.append(f"--socket={theirs.fileno()}")
+        else:
+            argv.append(f"--can={name}")
+        self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=[s.fileno() for s in passed])
+        for sock in passed:
+            sock.close()
         self.data = b""
 
     def send(self, octets):
@@ -36,9 +47,11 @@ class Ours:
         return message
 
     def close(self):
-        """Ends it, if it has not been, once all is sent."""
-        if self.process.returncode is not None:
-            return
-        self.process.stdin.close()
-        self.process.wait(60)
-        self.process.stdout.close()
+        """Ends it, if it has not been, once all is sent. Its exit code."""
+        if self.process.returncode is None:
+            self.process.stdin.close()
+            self.process.wait(60)
+            self.process.stdout.close()
+            if self.link:
+                self.link.close()
+        return self.process.returncode

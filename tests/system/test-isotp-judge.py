@@ -12,6 +12,7 @@ import tap
 from isotp import Pair, Recorder
 
 INTERFACE = os.environ.get("GANGWAY_CAN")
+PATIENCE = 60
 # around every border of one frame, of a byte of length, of 12 bits of length; and some between
 SIZES = [1, 2, 5, 6, 7, 8, 9, 12, 13, 14, 20, 62, 63, 64, 80, 93, 106, 111, 112, 118, 119, 255, 256, 257, 512, 1000, 4094, 4095,
          4096, 4097, 10000]
@@ -39,7 +40,7 @@ class Judge(unittest.TestCase):
 
     def back(self, size):
         self.pair.scapy_send(message(size, "back"))
-        self.assertEqual(self.pair.peer.recv(), message(size, "back"), f"{size} octets from scapy to us")
+        self.assertEqual(self.pair.peer.receive(PATIENCE), message(size, "back"), f"{size} octets from scapy to us")
 
     def test_sizes(self):
         """Every size there and back, padded."""
@@ -86,7 +87,7 @@ class Judge(unittest.TestCase):
         for size in (100, 1000, 4096):
             self.pair.peer.send(message(size))
             self.pair.scapy_send(message(size, "back"))
-            self.assertEqual(self.pair.peer.recv(), message(size, "back"))
+            self.assertEqual(self.pair.peer.receive(PATIENCE), message(size, "back"))
             self.assertEqual(self.pair.scapy_recv(), message(size))
 
     def test_one_after_the_other(self):
@@ -109,7 +110,8 @@ class Judge(unittest.TestCase):
 
         self.open(lose=lose, bs=4, timeout=2)
         self.pair.peer.send(message(100))
-        self.assertEqual(self.pair.peer.recv(), b"") # scapy never asks for the next block: N_TIMEOUT_Bs
+        with self.assertRaises(OSError): # scapy never asks for the next block: N_TIMEOUT_Bs
+            self.pair.peer.receive(PATIENCE)
         self.there(100)
         self.assertEqual(len(lost), 1)
 
