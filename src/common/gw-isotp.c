@@ -91,24 +91,6 @@ gw_isotp_config_default (GwIsotpConfig *config, uint32_t tx_id, uint32_t rx_id)
   };
 }
 
-const char *
-gw_isotp_result_text (GwIsotpResult result)
-{
-  static const char *const texts[] = {
-    [GW_ISOTP_N_OK] = "N_OK",
-    [GW_ISOTP_N_TIMEOUT_A] = "N_TIMEOUT_A",
-    [GW_ISOTP_N_TIMEOUT_BS] = "N_TIMEOUT_Bs",
-    [GW_ISOTP_N_TIMEOUT_CR] = "N_TIMEOUT_Cr",
-    [GW_ISOTP_N_WRONG_SN] = "N_WRONG_SN",
-    [GW_ISOTP_N_INVALID_FS] = "N_INVALID_FS",
-    [GW_ISOTP_N_UNEXP_PDU] = "N_UNEXP_PDU",
-    [GW_ISOTP_N_WFT_OVRN] = "N_WFT_OVRN",
-    [GW_ISOTP_N_BUFFER_OVFLW] = "N_BUFFER_OVFLW",
-  };
-
-  return texts[result];
-}
-
 static void
 end_sending (GwIsotp *self)
 {

@@ -62,9 +62,6 @@ typedef enum
   GW_ISOTP_N_BUFFER_OVFLW,   /* sending: the receiver said so; receiving: we did */
 } GwIsotpResult;
 
-/* "N_TIMEOUT_Bs" and so on; static. */
-const char *gw_isotp_result_text (GwIsotpResult result);
-
 typedef struct
 {
   uint64_t messages_in, messages_out;

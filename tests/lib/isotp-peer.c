@@ -97,6 +97,24 @@ put_message (GwBytes message)
   write_all (message.ptr, message.len);
 }
 
+static const char *
+result_text (GwIsotpResult result)
+{
+  static const char *const texts[] = {
+    [GW_ISOTP_N_OK] = "N_OK",
+    [GW_ISOTP_N_TIMEOUT_A] = "N_TIMEOUT_A",
+    [GW_ISOTP_N_TIMEOUT_BS] = "N_TIMEOUT_Bs",
+    [GW_ISOTP_N_TIMEOUT_CR] = "N_TIMEOUT_Cr",
+    [GW_ISOTP_N_WRONG_SN] = "N_WRONG_SN",
+    [GW_ISOTP_N_INVALID_FS] = "N_INVALID_FS",
+    [GW_ISOTP_N_UNEXP_PDU] = "N_UNEXP_PDU",
+    [GW_ISOTP_N_WFT_OVRN] = "N_WFT_OVRN",
+    [GW_ISOTP_N_BUFFER_OVFLW] = "N_BUFFER_OVFLW",
+  };
+
+  return texts[result];
+}
+
 static void
 on_event (Peer *self, GwIsotpEvent event)
 {
@@ -108,11 +126,11 @@ on_event (Peer *self, GwIsotpEvent event)
     case GW_ISOTP_SENT:
       break;
     case GW_ISOTP_SEND_FAILED:
-      g_printerr ("send failed: %s\n", gw_isotp_result_text (gw_isotp_send_failure (&self->isotp)));
+      g_printerr ("send failed: %s\n", result_text (gw_isotp_send_failure (&self->isotp)));
       put_message ((GwBytes){ NULL, 0 });
       break;
     case GW_ISOTP_RECEIVE_FAILED:
-      g_printerr ("receive failed: %s\n", gw_isotp_result_text (gw_isotp_receive_failure (&self->isotp)));
+      g_printerr ("receive failed: %s\n", result_text (gw_isotp_receive_failure (&self->isotp)));
       put_message ((GwBytes){ NULL, 0 });
       return;
     default:

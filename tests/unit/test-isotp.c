@@ -4,13 +4,6 @@
 #include "isotp-machine.h"
 
 static void
-test_texts (void)
-{
-  g_assert_cmpstr (gw_isotp_result_text (GW_ISOTP_N_OK), ==, "N_OK");
-  g_assert_cmpstr (gw_isotp_result_text (GW_ISOTP_N_BUFFER_OVFLW), ==, "N_BUFFER_OVFLW");
-}
-
-static void
 test_config (void)
 {
   static const struct
@@ -560,7 +553,6 @@ main (int argc, char **argv)
     const char *name;
     void (*test) (void);
   } tests[] = {
-    { "texts", test_texts },
     { "config", test_config },
     { "single", test_single },
     { "single-fd", test_single_fd },
