@@ -38,6 +38,7 @@ struct _GwEnrolment
   const GwEnrolmentEvents *events;
   gpointer data;
   gboolean over;
+  gboolean too_late;
   GCancellable *cancellable;
 
   gboolean take_ownership;
@@ -298,9 +299,18 @@ static void
 on_own (const GwSmpResult *result, GwBytes body, const GError *error, gpointer data)
 {
   g_autoptr (GwEnrolment) self = data;
+  g_autoptr (GError) too_late = NULL;
   GwIdentOwnRsp answer;
   GwStatus status;
 
+  if (error != NULL && result != NULL && !result->in_group && result->rc == GW_SMP_RC_ACCESS_DENIED)
+    {
+      self->too_late = TRUE;
+      too_late = g_error_new (GW_ERROR, GW_ERROR_BAD_STATE,
+                              "it has no owner and takes one within %u minutes of its power-up only, which are over",
+                              GW_IDENT_FIRST_OWNER_S / 60);
+      error = too_late;
+    }
   if (!goes_on (self, error))
     return;
   status = gw_ident_own_rsp_decode (body, &answer);
@@ -314,6 +324,12 @@ on_own (const GwSmpResult *result, GwBytes body, const GError *error, gpointer d
     return;
   self->events->stage (0.4, "asking the endpoint for its signing request", self->data);
   ask_csr (self);
+}
+
+gboolean
+gw_enrolment_is_too_late (GwEnrolment *self)
+{
+  return self->too_late;
 }
 
 static void

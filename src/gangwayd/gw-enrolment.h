@@ -45,6 +45,9 @@ GwEnrolment *gw_enrolment_start (GwSession *session,
                                  const GwEnrolmentOrder *order,
                                  const GwEnrolmentEvents *events,
                                  gpointer data);
+/* In done(): the endpoint takes no first owner any more, until it is power-cycled or its owner's button is pressed. */
+gboolean gw_enrolment_is_too_late (GwEnrolment *self);
+
 /* Stops without another event, before done() only. */
 void gw_enrolment_cancel (GwEnrolment *self);
 

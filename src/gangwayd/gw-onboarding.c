@@ -295,6 +295,7 @@ on_enrolment_done (GwIssued *issued, const GError *error, gpointer data)
 {
   g_autoptr (GwIssued) owned = issued;
   GwEndpoint *self = data;
+  gboolean too_late = gw_enrolment_is_too_late (self->enrolment);
 
   self->enrolment = NULL;
   if (error != NULL)
@@ -303,8 +304,13 @@ on_enrolment_done (GwIssued *issued, const GError *error, gpointer data)
 
       if (g_strcmp0 (self->reason, text) != 0)
         gw_event (GW_EVENT_CREDENTIAL_FAILED, self->id, self->record->last_bus, "endpoint %.16s %s", self->id, text);
-      gw_endpoint_set_reason (self, text, "it is tried again by itself; `gangwayctl onboard` tries at once");
-      gw_endpoint_settle (self, error);
+      gw_endpoint_set_reason (self, text,
+                              too_late ? "power-cycle it, or press its owner's button: it is tried again by itself then"
+                                       : "it is tried again by itself; `gangwayctl onboard` tries at once");
+      if (too_late)
+        gw_endpoint_settle_error (self, GW_ERROR_BAD_STATE, "%s: %s", self->reason, self->remedy);
+      else
+        gw_endpoint_settle (self, error);
       if (self->session != NULL)
         gw_onboarding_retry_later (self);
       return;

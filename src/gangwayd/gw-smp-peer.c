@@ -298,8 +298,12 @@ gw_smp_peer_error (const GwSmpResult *result)
         code = GW_ERROR_NOT_FOUND;
       else if (result->rc == GW_SMP_RC_BAD_STATE)
         code = GW_ERROR_BAD_STATE;
+      /* Not NotAuthorized, which is about the caller and sends him to polkit. */
       else if (result->rc == GW_SMP_RC_ACCESS_DENIED)
-        code = GW_ERROR_NOT_AUTHORIZED;
+        {
+          code = GW_ERROR_BAD_STATE;
+          what = "this is for its owner only, which this gateway is not";
+        }
     }
   return g_error_new (GW_ERROR, code, "the endpoint refused: %s%s%u%s%.*s", what != NULL ? what : "error ",
                       what != NULL ? " (rc " : "", result->rc, what != NULL ? ")" : " of its group",

@@ -86,6 +86,9 @@ on_name_lost (GDBusConnection *connection, const char *name, gpointer data)
 {
   Daemon *daemon = data;
 
+  /* The name goes with the connection, which on_closed() tells. */
+  if (connection == NULL || g_dbus_connection_is_closed (connection))
+    return;
   g_printerr ("gangwayd: the name %s cannot be had: is another gangwayd running, or is the bus policy not installed for this user?\n",
               name);
   daemon->status = EXIT_FAILURE;

@@ -10,7 +10,7 @@ import cbor2
 from gi.repository import GLib
 
 import tap
-from bus import error_name
+from bus import ROOT, error_name
 from pki import openssl
 from rogue import (ANCHOR, CERT_PUT, CSR, DATA, DESCRIBE, ENUM, EVENT, IDENT, INFO, OS, OWN, READ, REPORT, SIGN, WRITE, Arena,
                    Endpoint, make_csr, smp)
@@ -306,6 +306,8 @@ class Identity(Bad):
             "not owned after all": (fixed(IDENT, OWN, {"st": 0}), own + "not in this state"),
             "own of a type": (fixed(IDENT, OWN, {"st": "1"}), own + "wrong type"),
             "own refused": (fixed(IDENT, OWN, {"err": {"group": IDENT, "rc": 4}}), "the endpoint refused: error 4 of its group"),
+            "own too late": (fixed(IDENT, OWN, {"rc": 11}),
+                             "it has no owner and takes one within 10 minutes of its power-up only, which are over"),
             "csr too long": (fixed(IDENT, CSR, {"len": 4096, "off": 0, "csr": bytes(300)}), csr + "out of range"),
             "csr elsewhere": (fixed(IDENT, CSR, {"len": 400, "off": 100, "csr": bytes(100)}), csr + "out of range"),
             "csr of nothing": (fixed(IDENT, CSR, {"len": 400, "off": 0, "csr": b""}), csr),
@@ -317,6 +319,8 @@ class Identity(Bad):
                 keys = self.claimed_keys()
                 self.endpoint(plugin, keys, **kwargs)
                 self.wait_reason(keys.id, "could not be enrolled: " + text)
+                remedy = self.lab.bus.call(ROOT, "Manager", "Explain", "(s)", keys.id)[2]
+                self.assertEqual("power-cycle it" in remedy, "too late" in name, remedy)
 
     def test_another_owner(self):
         keys = self.claimed_keys()

@@ -53,6 +53,11 @@ class Foreign(unittest.TestCase):
         with self.assertRaises(GLib.Error) as caught:
             self.lab.bus.call(self.endpoint(key_id)["path"], "Endpoint", "Onboard", "(sa{sv})", "lab", {})
         self.assertEqual(error_name(caught.exception), f"{NAME}.Error.NotTrusted")
+        # It is its owner's word that is missing, not polkit's.
+        with self.assertRaises(GLib.Error) as caught:
+            self.lab.bus.call(self.endpoint(key_id)["path"], "Endpoint", "Identify")
+        self.assertEqual(error_name(caught.exception), f"{NAME}.Error.BadState")
+        self.assertIn("its owner only", caught.exception.message)
 
     def test_both_of_a_pair_of_clones_are_refused(self):
         port = self.add("clone 0")

@@ -9,8 +9,8 @@ import random
 import unittest
 
 import tap
-from bus import ROOT
-from lab import Lab
+from bus import ROOT, Client
+from lab import Lab, listens
 from supervisor import pause, wait
 
 ENDPOINTS = 4
@@ -50,6 +50,30 @@ class Kill(unittest.TestCase):
             self.assertGreater(reports, CYCLES * ENDPOINTS)
             self.assertEqual(lost, [], f"seed {SEED}")
             self.assertEqual(lab.subscriber.changed, [], "what comes again is the same, octet by octet")
+
+    def test_the_bus_dies(self):
+        """dbus-daemon takes agent and plugins with it; all come back, and the agent's last word is about the connection, not the name."""
+        with Lab(endpoints=2) as lab:
+            lab.start()
+            lab.wait_online()
+            lab.control(f"rate all {RATE}")
+            lab.wait_flow(0, more=RATE)
+            ended = [lab.agent, *lab.plugins.values()]
+            for process in ended:
+                process.may_fail = True  # as they must: whoever supervises them starts them again
+            lab.daemon.kill()
+            wait("a new bus", lambda: lab.bus.connection.is_closed() and listens(lab.path("bus.socket")))
+            lab.bus = Client(lab.address)
+            lab.wait_agent()
+            lab.wait_online(timeout=90)
+            lab.control("stop all")
+            _reports, _delivered, lost = lab.drained(60)
+            self.assertEqual(lost, [])
+            self.assertEqual([status for process in ended for _pid, status, _wanted in process.exits], [1] * len(ended))
+            with open(lab.agent.log, encoding="utf-8") as log:
+                said = log.read()
+            self.assertIn("the connection to D-Bus is closed", said)
+            self.assertNotIn("cannot be had", said)
 
     @staticmethod
     def tell(lab, lost):
