@@ -24,7 +24,7 @@ void gw_sim_can_adapter_unplug (GwSimCanAdapter *self);
 /* Sees whether somebody has opened the terminal; to be called every GW_SIM_PORT_CHECK_USEC. */
 void gw_sim_can_adapter_check (GwSimCanAdapter *self);
 
-/* The adapter's own. */
+/* The adapter's. */
 GwSimCanUnit *gw_sim_can_adapter_unit (GwSimCanAdapter *self);
 /* {"link", "plugged", "user", "open", ..}; the caller's. */
 json_t *gw_sim_can_adapter_status (const GwSimCanAdapter *self);

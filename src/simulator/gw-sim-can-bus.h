@@ -80,6 +80,7 @@ typedef struct
   gint64 (*now) (GwSimCanBus *self);
   /* A mailbox was filled, a unit came or went, or its `due` moved: see to it, without calling a unit. */
   void (*kick) (GwSimCanBus *self);
+  /* Adds what only this class knows. NULL: nothing. */
   void (*add_status) (const GwSimCanBus *self, json_t *status);
   void (*free) (GwSimCanBus *self);
 } GwSimCanBusClass;
@@ -89,17 +90,16 @@ struct GwSimCanBus
   const GwSimCanBusClass *class;
   GPtrArray *units; /* of GwSimCanUnit; NULL where one has gone while somebody is looking at them */
   guint busy;       /* so many are */
-  guint32 bit_rate, data_rate; /* data_rate 0: classic frames only */
+  guint32 bit_rate, data_rate; /* bit/s; data_rate 0: classic frames only */
   guint64 frames;
   FILE *log; /* NULL: none */
 };
 
-void
-gw_sim_can_bus_init (GwSimCanBus *self, const GwSimCanBusClass *class, guint32 bit_rate, guint32 data_rate);
-void gw_sim_can_bus_clear (GwSimCanBus *self);
+/* Units that are still on it are off it then; they are not freed. */
 void gw_sim_can_bus_free (GwSimCanBus *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (GwSimCanBus, gw_sim_can_bus_free)
-/* Writes every frame into a new file, in the format of candump -L and its times those of the bus. */
+/* Writes every frame into a new file, in the format of candump -L and its times those of the bus. FALSE: it
+ * cannot be made. */
 gboolean gw_sim_can_bus_open_log (GwSimCanBus *self, const char *path, GError **error);
 /* {"bit_rate", "data_rate", "frames", ..}; the caller's. */
 json_t *gw_sim_can_bus_status (const GwSimCanBus *self);
@@ -107,20 +107,27 @@ json_t *gw_sim_can_bus_status (const GwSimCanBus *self);
 void gw_sim_can_unit_init (GwSimCanUnit *self, const GwSimCanUnitClass *class);
 /* On the bus with empty mailboxes and counters of errors at 0. Twice is once. */
 void gw_sim_can_unit_attach (GwSimCanUnit *self, GwSimCanBus *bus);
+/* What lies in its mailboxes is not sent. Twice is once. */
 void gw_sim_can_unit_detach (GwSimCanUnit *self);
 /* `after` nanoseconds from now the frame competes. False: the mailbox is full, or the unit is off the bus. */
 bool gw_sim_can_unit_put (GwSimCanUnit *self, guint mailbox, const GwCanFrame *frame, gint64 after);
+/* When `due` is called next, microseconds; INT64_MAX: never; past: now. Off the bus it does nothing. */
 void gw_sim_can_unit_set_due (GwSimCanUnit *self, gint64 due);
 /* Sets counters and state; true: the state is another. */
 bool gw_sim_can_unit_count (GwSimCanUnit *self, int tec, int rec);
+/* {"state", "tx_errors", ..}; the caller's. */
 json_t *gw_sim_can_unit_status (const GwSimCanUnit *self);
 
-/* For classes. Between begin and end units may go; end() lets them flush. */
+/* For classes, the first member of whose objects is a zeroed GwSimCanBus. */
+void
+gw_sim_can_bus_init (GwSimCanBus *self, const GwSimCanBusClass *class, guint32 bit_rate, guint32 data_rate);
+void gw_sim_can_bus_clear (GwSimCanBus *self);
+/* Between begin and end units may go; end() lets them flush. May be nested. */
 void gw_sim_can_bus_begin (GwSimCanBus *self);
 void gw_sim_can_bus_end (GwSimCanBus *self);
 /* A frame has gone by: units with `sending` >= 0 hear that they have sent it, all others the frame. */
 void gw_sim_can_bus_deliver (GwSimCanBus *self, const GwCanFrame *frame, gint64 now);
-/* Calls `due` of those whose time has come. */
+/* Calls `due` of those whose time has come; microseconds, as below. */
 void gw_sim_can_bus_run_due (GwSimCanBus *self, gint64 now);
 /* The earliest; INT64_MAX: none. */
 gint64 gw_sim_can_bus_due (const GwSimCanBus *self);

@@ -19,7 +19,7 @@
 #define CONTROLS_MAX 4      /* waiting for mailbox 0; more are dropped, as any small firmware would */
 #define DATAGRAMS_MAX 8     /* waiting: a DTLS flight */
 #define FLOOD_OCTET 23      /* a DTLS record of data */
-#define HIGH_ID 0x010       /* below NMT's answers and LSS, above nothing of ours but NMT */
+#define HIGH_ID 0x010       /* wins against all of ours but NMT */
 #define WAIT_USEC 200000    /* between two "wait" */
 #define HANGING_USEC 100000 /* until it is seen whether it hangs no more */
 

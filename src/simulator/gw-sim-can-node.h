@@ -7,7 +7,7 @@
 #include "gw-sim-can-bus.h"
 #include "gw-sim-port.h"
 
-/* `bus` is borrowed; it must live longer. `name`: for people. */
+/* `bus` is borrowed; it must live longer. `vendor`: of its identity object. `name`: for people. */
 GwSimPort *gw_sim_can_node_new (GwSimCanBus *bus, guint32 vendor, const char *name, guint64 seed);
 
 /* The rest: NULL or FALSE where `port` is not such a node. */
@@ -24,6 +24,7 @@ typedef enum
   GW_SIM_CAN_BABBLE_HIGH,      /* an id that wins against all of ours */
 } GwSimCanBabble;
 
+/* "off", "isotp", "heartbeat", "high". FALSE: none of them. */
 gboolean gw_sim_can_babble_parse (const char *text, GwSimCanBabble *babble);
 
 /* Valid frames at a share of the bus's time, 0..1. */

@@ -10,6 +10,7 @@
 /* Frames given to the kernel and not yet out; few, so that urgent ones need not wait. */
 #define GW_SIM_CAN_SOCKET_WINDOW 4
 
-/* The rates are what the interface is said to have; with a data rate it must do CAN FD. */
+/* The rates (bit/s) are what the interface is said to have; with a data rate it must do CAN FD. NULL: there
+ * is no such interface, or it does not (G_IO_ERROR_NOT_SUPPORTED). */
 GwSimCanBus *gw_sim_can_socket_new (
     GwLoop *loop, const char *interface, guint32 bit_rate, guint32 data_rate, GError **error);

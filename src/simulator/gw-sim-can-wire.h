@@ -17,11 +17,11 @@
 /* Frame ends in one turn of the loop. */
 #define GW_SIM_CAN_FRAMES_PER_TURN 64
 
-/* Unpaced, frames take no time. */
+/* Rates in bit/s; `data_rate` 0: classic frames only. Unpaced, frames take no time. `seed`: of the errors. */
 GwSimCanBus *
 gw_sim_can_wire_new (GwLoop *loop, guint32 bit_rate, guint32 data_rate, bool unpaced, guint64 seed);
 
 /* Share of all frames that is destroyed, 0..1. */
 void gw_sim_can_wire_set_error_share (GwSimCanBus *bus, double share);
-/* As if its error counter had overflowed. */
+/* `bus` is a wire, here and above, and `unit` is on it: as if its error counter had overflowed. */
 void gw_sim_can_wire_force_off (GwSimCanBus *bus, GwSimCanUnit *unit);

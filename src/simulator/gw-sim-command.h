@@ -10,7 +10,7 @@ typedef struct
   GwSim *sim;
   char **args; /* what follows the command's name */
   guint n_args;
-  json_t *answer; /* an object, to add to */
+  json_t *answer; /* an object, to add to; borrowed */
 } GwSimCall;
 
 /* What a command does to one port; `endpoint` is NULL on an empty one. */
@@ -19,14 +19,16 @@ typedef gboolean (*GwSimPortAction) (GwSimCall *call,
                                      GwSimEndpoint *endpoint,
                                      GError **error);
 
-/* Always FALSE. */
+/* Sets the error, G_IO_ERROR_INVALID_ARGUMENT. Always FALSE. */
 gboolean gw_sim_call_refuse (GError **error, const char *format, ...) G_GNUC_PRINTF (2, 3);
+/* A number from `min` to `max`, in the C locale. */
 gboolean gw_sim_call_number (const char *text, double min, double max, double *value, GError **error);
 
 /* "on" or "off". */
 gboolean gw_sim_call_switch (const char *text, gboolean *on, GError **error);
 
-/* gw-sim-command-pair.c; babble, liar and number are those of a station. */
+/* The commands, by the files they are in; each adds to the answer what it has to say. gw-sim-command-pair.c:
+ * babble, liar and number are those of a station. */
 gboolean gw_sim_command_pair (GwSimCall *call, GError **error);
 gboolean
 gw_sim_command_pair_babble (GwSimCall *call, GwSimPort *port, GwSimEndpoint *endpoint, GError **error);

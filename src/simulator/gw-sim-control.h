@@ -8,12 +8,13 @@
 
 typedef struct GwSimControl GwSimControl;
 
-/* Called after each command. */
 typedef void (*GwSimControlFunc) (gpointer data);
 
-/* Listens on `path`, replacing what lies there. The simulator is borrowed. */
+/* Listens on `path`, replacing what lies there. The simulator is borrowed. `after` is called after each
+ * command. NULL where no socket can be made there. */
 GwSimControl *
 gw_sim_control_new (GwSim *sim, const char *path, GwSimControlFunc after, gpointer data, GError **error);
+/* Waits for its connections to end, turning the default context. */
 void gw_sim_control_free (GwSimControl *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (GwSimControl, gw_sim_control_free)
 

@@ -43,7 +43,9 @@ typedef struct
 #define GW_SIM_RATE_NUMBER_MAX 10000
 gboolean gw_sim_rate_parse (const char *text, double *rate);
 
-/* Takes over `puf`. Flash lies in `folder`. `seed` makes enrolment, plant and lies reproducible. */
+/* Takes over `puf`, on failure too. Flash lies in `folder`. `seed` makes enrolment, plant and lies
+ * reproducible. NULL: the flash cannot be read, or the names are too long. Begins without power, on no wire.
+ */
 GwSimEndpoint *gw_sim_endpoint_new (const GwSimEndpointConfig *config,
                                     const char *serial,
                                     guint64 seed,
@@ -51,7 +53,8 @@ GwSimEndpoint *gw_sim_endpoint_new (const GwSimEndpointConfig *config,
                                     const char *folder,
                                     GError **error);
 
-/* A chip with the same cells, flash and serial number. */
+/* Another chip with the same cells, flash and serial number: the caller's, without power, on no wire. NULL as
+ * above. */
 GwSimEndpoint *gw_sim_endpoint_clone (const GwSimEndpoint *self, const char *folder, GError **error);
 
 void gw_sim_endpoint_free (GwSimEndpoint *self);
@@ -67,27 +70,34 @@ gboolean gw_sim_endpoint_is_running (const GwSimEndpoint *self);
 /* What it says of itself in the clear; only with power. */
 void gw_sim_endpoint_hello (const GwSimEndpoint *self, GwLinkHello *hello);
 gboolean gw_sim_endpoint_in_session (const GwSimEndpoint *self);
+/* A datagram from the gateway; without power it falls on the floor. */
 void gw_sim_endpoint_input (GwSimEndpoint *self, const guint8 *datagram, gsize len);
 
-/* Switching on fails where the chip does, for instance with a PUF too noisy. */
+/* Switching on fails where the chip does, for instance with a PUF too noisy: G_IO_ERROR_FAILED. Twice is
+ * once. */
 gboolean gw_sim_endpoint_power_on (GwSimEndpoint *self, GError **error);
 void gw_sim_endpoint_power_off (GwSimEndpoint *self);
 
-/* Known from the first power-up on; else zeroes. */
+/* 32 octets, the endpoint's; known from the first power-up on, else zeroes. */
 const guint8 *gw_sim_endpoint_key_id (const GwSimEndpoint *self);
 const char *gw_sim_endpoint_serial (const GwSimEndpoint *self);
 
 /* Disturbances. A hanging endpoint has power and does nothing. */
 void gw_sim_endpoint_set_hanging (GwSimEndpoint *self, gboolean hanging);
+/* What each K_tls signature takes. */
 void gw_sim_endpoint_set_sign_delay (GwSimEndpoint *self, guint ms);
 void gw_sim_endpoint_set_lie (GwSimEndpoint *self, GwSimLie lie);
+/* As gw_sim_puf_set_model(). */
 void gw_sim_endpoint_set_model (GwSimEndpoint *self, const GwSimPufModel *model);
 void gw_sim_endpoint_set_button (GwSimEndpoint *self, gboolean pressed);
+/* As gw_sim_plant_force(). */
 gboolean gw_sim_endpoint_force (GwSimEndpoint *self, const char *point, const double *value);
 
 /* Reports a second; 0 stops production. Nothing is produced without power or owner. */
 void gw_sim_endpoint_set_rate (GwSimEndpoint *self, double rate);
+/* `level`: syslog's severity; `message` may be NULL. FALSE: it has no power, or does not take it. */
 gboolean gw_sim_endpoint_event (GwSimEndpoint *self, guint level, guint32 code, const char *message);
+/* Forgets owner and certificates. FALSE: it has no power. */
 gboolean gw_sim_endpoint_factory_reset (GwSimEndpoint *self);
 
 /* {"kid", "state", "session", "owned", "boot", "acked", ...}; the caller's. */
@@ -102,5 +112,6 @@ json_t *gw_sim_endpoint_produced (const GwSimEndpoint *self);
  * for them. */
 gboolean gw_sim_endpoint_reveal (GwSimEndpoint *self, FILE *out);
 
-/* Lets the endpoint that is running now lie about a message that is about to be encrypted. */
+/* Lets the endpoint whose library code is running now lie about a message that is about to be encrypted: for
+ * gw-sim-wrap.c, which does not know whose it is. */
 void gw_sim_endpoint_tamper (guint8 *message, gsize len);

@@ -20,10 +20,11 @@ typedef enum
 
 /* "lengths", "sequence", "cbor", "key-id", "hello"; "off" for none. FALSE: none of them. */
 gboolean gw_sim_lie_parse (const char *text, GwSimLie *lie);
+/* The same word. */
 const char *gw_sim_lie_name (GwSimLie lie);
 
-/* Changes a plain SMP message of `len` octets in place. `in_clear`: on the line, not inside DTLS. Other
- * datagrams stay. */
+/* Changes a plain SMP message of `len` octets in place. `in_clear`: on the line, not inside DTLS. `kid`: the
+ * key id that the liar can prove. Other datagrams stay. */
 void gw_sim_lie_tell (
     GwSimLie lie, GRand *rand, gboolean in_clear, const guint8 kid[32], guint8 *message, gsize len);
 

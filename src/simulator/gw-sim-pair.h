@@ -36,7 +36,7 @@ typedef struct
   void (*flush) (GwSimPairUnit *self);
 } GwSimPairUnitClass;
 
-/* Embedded in what sits on the pair; all fields are the pair's. */
+/* Embedded in what sits on the pair; the fields are the pair's, but for the last. Times in nanoseconds. */
 struct GwSimPairUnit
 {
   const GwSimPairUnitClass *class;
@@ -48,19 +48,23 @@ struct GwSimPairUnit
   gboolean hears_itself; /* the user's to set */
 };
 
+/* `speed`: bit/s. `seed`: of what a collision leaves. */
 GwSimPair *gw_sim_pair_new (GwLoop *loop, guint speed, guint64 seed);
-/* The units have left. */
+/* The units must have left. */
 void gw_sim_pair_free (GwSimPair *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (GwSimPair, gw_sim_pair_free)
 
+/* Bit/s. */
 guint gw_sim_pair_speed (const GwSimPair *self);
 /* What an octet takes, nanoseconds. */
 gint64 gw_sim_pair_octet_nsec (const GwSimPair *self);
 /* The wire's time: the present, or while it is being worked off, that of the octet. */
 gint64 gw_sim_pair_now (const GwSimPair *self);
+/* The pair's, for who garbles what it hears. */
 GRand *gw_sim_pair_rand (GwSimPair *self);
 
 void gw_sim_pair_unit_init (GwSimPairUnit *unit, const GwSimPairUnitClass *class);
+/* Neither this nor detaching may be done in a unit's callback. */
 void gw_sim_pair_attach (GwSimPair *self, GwSimPairUnit *unit);
 /* What it had still to send is gone. Either may be called twice. */
 void gw_sim_pair_detach (GwSimPairUnit *unit);
@@ -69,6 +73,7 @@ void gw_sim_pair_detach (GwSimPairUnit *unit);
  * room. */
 gboolean gw_sim_pair_send (GwSimPairUnit *unit, const guint8 *octets, gsize len, gint64 at);
 gboolean gw_sim_pair_is_sending (const GwSimPairUnit *unit);
+/* Falls silent at once: what it had still to send is gone. */
 void gw_sim_pair_stop (GwSimPairUnit *unit);
 
 /* {"speed", "octets", "damaged", "busy"}: busy is the share of the time since the last call; the caller's. */

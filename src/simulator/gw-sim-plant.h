@@ -19,7 +19,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (GwSimPlant, gw_sim_plant_free)
 /* Lets the model run until `now`. */
 void gw_sim_plant_run (GwSimPlant *self, gint64 now);
 
-/* As GwEpPlatform's point functions. */
+/* As GwEpPlatform's point functions: descriptions are static, and NULL follows the last. */
 const GwEpPoint *gw_sim_plant_describe (const GwSimPlant *self, gsize index);
 int gw_sim_plant_read (GwSimPlant *self, guint32 id, GwEpValue *value);
 int gw_sim_plant_write (GwSimPlant *self, guint32 id, const GwEpValue *value, GwEpValue *actual);

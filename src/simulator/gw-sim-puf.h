@@ -41,6 +41,7 @@ GwSimPuf *gw_sim_puf_new_model (guint64 seed, const GwSimPufModel *model);
  * readouts. */
 GwSimPuf *gw_sim_puf_new_readouts (GBytes *readouts, gsize window);
 
+/* The caller's. */
 GwSimPuf *gw_sim_puf_clone (const GwSimPuf *self);
 void gw_sim_puf_free (GwSimPuf *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (GwSimPuf, gw_sim_puf_free)

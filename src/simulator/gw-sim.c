@@ -155,13 +155,14 @@ GwSimPort *
 gw_sim_add_port (GwSim *self, GwSimWire wire, GError **error)
 {
   guint index = self->ports->len;
-  g_autoptr (GwSimPort) port = new_port (self, wire, index);
+  g_autoptr (GwSimPort) port = NULL;
 
   if (index >= GW_SIM_PORTS_MAX)
     {
       g_set_error (error, G_IO_ERROR, G_IO_ERROR_NO_SPACE, "There are %u ports already", index);
       return NULL;
     }
+  port = new_port (self, wire, index);
   if (!gw_sim_port_plug (port, error))
     return NULL;
   g_ptr_array_add (self->ports, port);
