@@ -63,6 +63,29 @@ next_frame (Lab *lab)
   return g_queue_pop_head (&lab->frames);
 }
 
+/* The endpoint is asked once a second, so on a busy machine perhaps again before its answer is there. */
+static gboolean
+is_question (GBytes *frame)
+{
+  GwSmpMessage msg;
+
+  return gw_smp_decode (g_bytes_get_data (frame, NULL), g_bytes_get_size (frame), &msg) == GW_OK
+         && msg.op == GW_SMP_OP_READ && msg.group == GW_SMP_GROUP_LINK;
+}
+
+static GBytes *
+next_datagram (Lab *lab)
+{
+  GBytes *frame = next_frame (lab);
+
+  while (is_question (frame))
+    {
+      g_bytes_unref (frame);
+      frame = next_frame (lab);
+    }
+  return frame;
+}
+
 /* Waits for a hello and returns the answer of the endpoint with this number. */
 static GBytes *
 make_answer (Lab *lab, guint8 number)
@@ -159,7 +182,7 @@ check_datagram (Lab *lab, guint node, gsize len, guint8 fill)
   g_assert_cmpuint (msg->node, ==, node);
   g_assert_cmpmem (msg->datagram.ptr, msg->datagram.len, data, len);
   gw_fake_agent_send_datagram (lab->plugin.agent, node, data, len);
-  frame = next_frame (lab);
+  frame = next_datagram (lab);
   g_assert_cmpmem (g_bytes_get_data (frame, NULL), g_bytes_get_size (frame), data, len);
 }
 
@@ -358,7 +381,8 @@ test_full_wire (Lab *lab, gconstpointer data)
           g_autoptr (GBytes) frame = g_queue_pop_head (&lab->frames);
           const guint8 *octets = g_bytes_get_data (frame, NULL);
 
-          /* Not a question: all must come before the silence makes the plugin turn to the wire anyway. */
+          if (is_question (frame))
+            continue;
           g_assert_cmphex (octets[0], ==, 0x17);
           g_assert_cmpuint (octets[1], >, last);
           last = octets[1];
