@@ -69,7 +69,8 @@ class Kill(unittest.TestCase):
             lab.control("stop all")
             _reports, _delivered, lost = lab.drained(60)
             self.assertEqual(lost, [])
-            self.assertEqual([status for process in ended for _pid, status, _wanted in process.exits], [1] * len(ended))
+            # Some begin again before the bus or the agent is there, and once more.
+            self.assertEqual({status for process in ended for _pid, status, _wanted in process.exits}, {1})
             with open(lab.agent.log, encoding="utf-8") as log:
                 said = log.read()
             self.assertIn("the connection to D-Bus is closed", said)
