@@ -331,5 +331,7 @@ gw_bouncer_guard_job (GwBouncer *self, GDBusInterfaceSkeleton *interface, GDBusM
 void
 gw_bouncer_guard (GwBouncer *self, GDBusInterfaceSkeleton *interface)
 {
-  g_signal_connect_object (interface, "g-authorize-method", G_CALLBACK (on_authorize), self, 0);
+  /* Not g_signal_connect_object(): of several calls that are judged at the same time it holds the object for the first one only. */
+  g_signal_connect_data (interface, "g-authorize-method", G_CALLBACK (on_authorize), g_object_ref (self),
+                         (GClosureNotify) (void (*) (void)) g_object_unref, 0);
 }
