@@ -142,6 +142,9 @@ run (const char *address, const GwAgentOptions *options)
       g_printerr ("gangwayd: no connection to D-Bus: %s\n", error->message);
       return EXIT_FAILURE;
     }
+  /* The context is this thread's from before the first object is on the bus until after the last one is freed. While it is nobody's, that
+   * is whenever the loop does not run, the threads in which GDBus has calls judged take it and carry the calls out themselves. */
+  g_main_context_acquire (NULL);
   g_signal_connect (connection, "closed", G_CALLBACK (on_closed), &daemon);
   g_dbus_connection_set_exit_on_close (connection, FALSE);
   daemon.agent = gw_agent_new (connection, options, &error);
