@@ -326,6 +326,26 @@ populate (GwSim *self, const GwSimOptions *options, GError **error)
   return write_chips (self, error);
 }
 
+/* What a simulator that was killed left behind: the pseudo-terminals that its links lead to have another owner by now, perhaps a person
+ * at a shell. */
+static void
+remove_stale_links (const char *folder)
+{
+  g_autoptr (GDir) dir = g_dir_open (folder, 0, NULL);
+  const char *name;
+
+  while (dir != NULL && (name = g_dir_read_name (dir)) != NULL)
+    {
+      g_autofree char *path = g_build_filename (folder, name, NULL), *target = NULL;
+
+      if (!g_str_has_prefix (name, "tty"))
+        continue;
+      target = g_file_read_link (path, NULL);
+      if (target != NULL && g_str_has_prefix (target, "/dev/pts/"))
+        g_unlink (path);
+    }
+}
+
 GwSim *
 gw_sim_new (GwLoop *loop, const GwSimOptions *options, GError **error)
 {
@@ -361,6 +381,7 @@ gw_sim_new (GwLoop *loop, const GwSimOptions *options, GError **error)
                    g_strerror (errsv));
       return NULL;
     }
+  remove_stale_links (self->folder);
   if (options->can.what
       && (!make_can (self, options, error)
           || (options->can.log && !gw_sim_can_bus_open_log (self->can, options->can.log, error))))

@@ -654,6 +654,20 @@ test_control (SimRig *rig, gconstpointer data)
   g_assert_false (g_file_test (path, G_FILE_TEST_EXISTS));
 }
 
+/* A killed simulator's links lead to terminals that others have by now; what is not a link to one is not ours. */
+static void
+test_stale_links (SimRig *rig, gconstpointer data)
+{
+  g_autofree char *stale = port_path (rig, 7), *other = port_path (rig, 8);
+
+  g_clear_pointer (&rig->sim, gw_sim_free);
+  g_assert_cmpint (symlink ("/dev/pts/0", stale), ==, 0);
+  g_assert_cmpint (symlink ("elsewhere", other), ==, 0);
+  start (rig, "test", NULL, NULL);
+  g_assert_false (g_file_test (stale, G_FILE_TEST_IS_SYMLINK));
+  g_assert_true (g_file_test (other, G_FILE_TEST_IS_SYMLINK));
+}
+
 static double
 read_point (GwSimPlant *plant, guint32 id)
 {
@@ -722,6 +736,7 @@ main (int argc, char **argv)
   ADD ("reveal", test_reveal);
   ADD ("refusals", test_refusals);
   ADD ("control", test_control);
+  ADD ("stale-links", test_stale_links);
   g_test_add_func ("/sim/plant", test_plant);
   return g_test_run ();
 }
