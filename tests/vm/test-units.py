@@ -149,22 +149,20 @@ class Agent(unittest.TestCase):
         """Nor where core dumps go to a program, for which LimitCORE= does not count."""
         keys = [bytes.fromhex(re.sub(r"[^0-9a-f]", "", run("openssl", "pkey", "-in", f"/var/lib/gangway/ca/{name}.key", "-text", "-noout")
                                      .split("priv:")[1].split("pub:")[0]))[-32:] for name in ("ca", "gateway")]
-        with open("/proc/sys/kernel/core_pattern", "r+", encoding="ascii") as f:
-            before = f.read()
-            f.write("|/bin/dd of=/run/core.%p")
+        before = run("sysctl", "-n", "kernel.core_pattern").strip()
+        run("sysctl", "-w", "kernel.core_pattern=|/bin/dd of=/run/core.%p")
         pid = self.pid()
         try:
             os.kill(pid, signal.SIGSEGV)
             wait("another process", lambda: self.pid() not in (0, pid) and show(AGENT, "ActiveState") == "active", PATIENCE)
         finally:
-            with open("/proc/sys/kernel/core_pattern", "w", encoding="ascii") as f:
-                f.write(before)
+            run("sysctl", "-w", f"kernel.core_pattern={before}")
         with open(f"/run/core.{pid}", "rb") as f:
             core = f.read()
         self.assertIn(b"CORE", core)  # the notes: it was dumped
         for key in keys:
             for part in (key[:16], key[16:], key[::-1][:16], key[::-1][16:]):
-                self.assertNotIn(part, core)
+                self.assertFalse(part in core, "a key is in the dump")  # which is too large to be shown
 
     def test_privileges(self):
         status = status_of(self.pid())
