@@ -6,6 +6,8 @@
 #include <fcntl.h>
 #include <string.h>
 
+#include <glib/gstdio.h>
+
 #include "gw-sim-can-node.h"
 #include "gw-sim-can-socket.h"
 #include "gw-sim-can-wire.h"
