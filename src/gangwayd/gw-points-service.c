@@ -218,15 +218,13 @@ on_tell (gpointer data)
 void
 gw_points_service_report (GwPointsService *self, GwBytes body)
 {
-  g_autoptr (GVariant) values = gw_points_values_of_report (self->points, body);
+  g_autoptr (GVariant) values = gw_points_take_report (self->points, body, g_hash_table_size (self->watchers) > 0);
   GVariantIter iter;
   GVariant *value;
 
   if (values == NULL)
     return;
   g_variant_ref_sink (values);
-  if (g_hash_table_size (self->watchers) == 0)
-    return;
   g_variant_iter_init (&iter, values);
   while ((value = g_variant_iter_next_value (&iter)) != NULL)
     {

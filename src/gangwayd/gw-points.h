@@ -67,7 +67,7 @@ void gw_points_write (GwPoints *self,
 
 /* b, x, d, s or ay; NULL for GW_VALUE_NONE. */
 GVariant *gw_points_value_to_variant (const GwValue *value);
-/* The records of a report's body as a(utv), for points of the list; NULL if it is none. */
-GVariant *gw_points_values_of_report (GwPoints *self, GwBytes body);
+/* Notes what a report's body says of the endpoint. @watched: returns its records as a(utv), for points of the list; NULL if it is none. */
+GVariant *gw_points_take_report (GwPoints *self, GwBytes body, gboolean watched);
 
 G_END_DECLS
