@@ -25,7 +25,8 @@ typedef struct
   GBytes *octets;
   guint8 sha[GW_SHA256_LEN];
   guint32 off;
-  guint stalls; /* answers in a row that brought us no further */
+  guint32 furthest; /* that it ever was: who goes to and fro comes no further */
+  guint stalls;     /* answers in a row that brought us no further */
 } Outgoing;
 
 #define STALLS_MAX 8
@@ -134,7 +135,7 @@ load_outgoing (GwEnrolment *self, GBytes *octets)
 
   g_clear_pointer (&self->out.octets, g_bytes_unref);
   self->out.octets = g_bytes_ref (octets);
-  self->out.off = 0;
+  self->out.off = self->out.furthest = 0;
   self->out.stalls = 0;
   gnutls_hash_fast (GNUTLS_DIG_SHA256, data, len, self->out.sha);
 }
@@ -169,7 +170,8 @@ take_offset (GwEnrolment *self, const char *what, GwBytes body)
       finish_status (self, what, status != GW_OK ? status : GW_E_RANGE);
       return -1;
     }
-  self->out.stalls = answer.off > self->out.off ? 0 : self->out.stalls + 1;
+  self->out.stalls = answer.off > self->out.furthest ? 0 : self->out.stalls + 1;
+  self->out.furthest = MAX (self->out.furthest, answer.off);
   self->out.off = answer.off;
   if (self->out.stalls > STALLS_MAX)
     {

@@ -3,6 +3,7 @@
 """Bad input behind a sound DTLS session: SMP and CBOR, identity, reports and points of endpoints that lie, or are broken. Each is told by
 the endpoint's StateReason, an SMP error or a D-Bus error; nothing of it touches the endpoint beside. See bad-input.md."""
 import base64
+import itertools
 import os
 import struct
 
@@ -29,6 +30,12 @@ BOOT = b"\1\2\3\4"
 def fixed(group, command, body):
     """A rogue that always answers so."""
     return {"answers": {(group, command): lambda endpoint, request: body}}
+
+
+def alternating(group, command, *bodies):
+    """One that answers so in turn."""
+    turns = itertools.cycle(bodies)
+    return {"answers": {(group, command): lambda endpoint, request: next(turns)}}
 
 
 def info(**changes):
@@ -303,6 +310,7 @@ class Identity(Bad):
             "anchor beyond its end": (fixed(IDENT, ANCHOR, {"off": 5000}), anchor + "out of range"),
             "anchor of a type": (fixed(IDENT, ANCHOR, {"off": "x"}), anchor + "wrong type"),
             "anchor that never moves": (fixed(IDENT, ANCHOR, {"off": 0}), "the endpoint takes no more of its owner's certificate at octet 0"),
+            "anchor that goes to and fro": (alternating(IDENT, ANCHOR, {"off": 7}, {"off": 0}), "the endpoint takes no more of its owner's"),
             "not owned after all": (fixed(IDENT, OWN, {"st": 0}), own + "not in this state"),
             "own of a type": (fixed(IDENT, OWN, {"st": "1"}), own + "wrong type"),
             "own refused": (fixed(IDENT, OWN, {"err": {"group": IDENT, "rc": 4}}), "the endpoint refused: error 4 of its group"),
@@ -312,6 +320,7 @@ class Identity(Bad):
             "csr elsewhere": (fixed(IDENT, CSR, {"len": 400, "off": 100, "csr": bytes(100)}), csr + "out of range"),
             "csr of nothing": (fixed(IDENT, CSR, {"len": 400, "off": 0, "csr": b""}), csr),
             "csr of a type": (fixed(IDENT, CSR, {"len": 400, "off": 0, "csr": "text"}), csr + "wrong type"),
+            "certificate to and fro": (alternating(IDENT, CERT_PUT, {"off": 7}, {"off": 0}), "the endpoint takes no more of its certificate"),
             "certificate never taken": (fixed(IDENT, CERT_PUT, {"off": 0}), "the endpoint takes no more of its certificate at octet 0"),
         }
         for name, (kwargs, text) in cases.items():
