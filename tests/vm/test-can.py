@@ -241,7 +241,21 @@ class Plugin(tap.Story):
         self.site.wait_flow()
         self.assertEqual(show(UNIT, "MainPID"), pid)
 
-    def test_10_nothing_acknowledged_is_lost(self):
+    def test_10_a_name_with_a_dash(self):
+        """The unit's name has it escaped, and the bus has it as it is."""
+        unit = "gangway-can@can\\x2dleft.service"
+        run("modprobe", "vcan")
+        with open("/etc/udev/rules.d/65-gangway-ports.rules", "a", encoding="utf-8") as f:
+            f.write('SUBSYSTEM=="net", KERNEL=="can-left", ENV{ID_GANGWAY}="1"\n')
+        run("udevadm", "control", "--reload")
+        run("ip", "link", "add", "can-left", "type", "vcan")
+        wait_unit(unit, "active")
+        wait("its bus", lambda: self.buses() == {"can0": "running", "can-left": "running"}, PATIENCE)
+        run("ip", "link", "delete", "can-left")
+        wait_unit(unit, "inactive")
+        wait("no bus", lambda: self.buses() == {"can0": "running"}, PATIENCE)
+
+    def test_11_nothing_acknowledged_is_lost(self):
         acked, missing = self.site.lost()
         print(f"# {acked} reports acknowledged, {len(missing)} missing", flush=True)
         self.assertEqual(missing, [])
