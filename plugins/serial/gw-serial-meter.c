@@ -59,15 +59,17 @@ gw_serial_meter_used (GwSerialMeter *self, uint8_t address, int64_t time)
 }
 
 void
-gw_serial_meter_unasked (GwSerialMeter *self, uint8_t address)
+gw_serial_meter_unasked (GwSerialMeter *self, uint8_t address, size_t info)
 {
   self->stations[address].unasked++;
+  self->stations[address].unasked_octets += info + GW_FRAME_OVERHEAD + FLAGS;
 }
 
 void
 gw_serial_meter_forget (GwSerialMeter *self, uint8_t address)
 {
   self->stations[address].unasked = 0;
+  self->stations[address].unasked_octets = 0;
   self->stations[address].windows = 0;
 }
 
@@ -75,16 +77,17 @@ gw_serial_meter_forget (GwSerialMeter *self, uint8_t address)
 
 /* One that takes much of the line for seconds, while there are others. */
 static GwSerialConduct
-judge (GwSerialMeter *self, uint8_t address, int64_t length)
+judge (GwSerialMeter *self, const GwExchange *line, uint8_t address, int64_t length)
 {
-  uint32_t permille = (uint32_t) (self->stations[address].time * 1000 / length);
+  int64_t time = self->stations[address].time + gw_exchange_usec (line, self->stations[address].unasked_octets);
+  uint32_t permille = (uint32_t) (time * 1000 / length);
   bool babbles = self->stations[address].unasked >= GW_SERIAL_METER_UNASKED_MAX;
   uint8_t *windows = &self->stations[address].windows;
 
   *windows = permille < GW_SERIAL_METER_CULPRIT_PERMILLE ? 0 : (uint8_t) gw_time_min (*windows + 1, UINT8_MAX);
   if (!babbles && *windows < GW_SERIAL_METER_CULPRIT_WINDOWS)
     return GW_SERIAL_METER_GOOD;
-  if (self->figures.culprit == 0 || permille > self->figures.culprit_permille)
+  if (address != 0 && (self->figures.culprit == 0 || permille > self->figures.culprit_permille))
     {
       self->figures.culprit = address;
       self->figures.culprit_permille = permille < 1000 ? permille : 1000;
@@ -93,17 +96,18 @@ judge (GwSerialMeter *self, uint8_t address, int64_t length)
 }
 
 static void
-judge_all (GwSerialMeter *self, unsigned n_up, int64_t length)
+judge_all (GwSerialMeter *self, const GwExchange *line, unsigned n_up, int64_t length)
 {
   self->figures.culprit = 0;
   self->figures.culprit_permille = 0;
-  for (unsigned a = GW_FRAME_ADDRESS_STATION_MIN; a <= GW_FRAME_ADDRESS_STATION_MAX; a++)
+  for (unsigned a = 0; a <= GW_FRAME_ADDRESS_STATION_MAX; a++)
     {
       self->stations[a].conduct = GW_SERIAL_METER_GOOD;
       if (n_up >= GW_SERIAL_METER_CULPRIT_STATIONS || self->stations[a].unasked > 0)
-        self->stations[a].conduct = judge (self, (uint8_t) a, length);
+        self->stations[a].conduct = judge (self, line, (uint8_t) a, length);
       self->stations[a].time = 0;
       self->stations[a].unasked = 0;
+      self->stations[a].unasked_octets = 0;
     }
 }
 
@@ -134,7 +138,7 @@ gw_serial_meter_end (GwSerialMeter *self, const GwExchange *line, unsigned n_up,
   if (self->data_time > 0)
     self->figures.octets_per_second = (uint32_t) (self->data_octets * 1000000 / self->data_time);
   self->figures.jammed = was_jammed (self, line, length);
-  judge_all (self, n_up, length);
+  judge_all (self, line, n_up, length);
   self->wait_max_before = self->wait_max;
   self->wait_max = self->data_time = 0;
   self->octets = self->data_octets = self->heard = self->good = 0;

@@ -41,7 +41,8 @@ typedef struct
   struct
   {
     int64_t time;     /* of the line, in this window */
-    uint32_t unasked; /* frames, in this window */
+    uint32_t unasked; /* frames, in this window, */
+    size_t unasked_octets; /* and what they had of the line */
     uint8_t windows;  /* with more than its share, in a row */
     GwSerialConduct conduct;
   } stations[GW_FRAME_ADDRESS_STATION_MAX + 1];
@@ -58,9 +59,10 @@ void gw_serial_meter_frame (GwSerialMeter *self, size_t info);
 void gw_serial_meter_carried (GwSerialMeter *self, size_t octets, int64_t took);
 /* A station that had something to do had to wait for its turn. */
 void gw_serial_meter_waited (GwSerialMeter *self, int64_t time);
-/* A station has had so much of the line; has sent a frame that nobody asked for; its number is nobody's any more. */
+/* A station has had so much of the line; has sent a frame that nobody asked for (0: nobody knows who), with
+ * so much information; its number is nobody's any more. */
 void gw_serial_meter_used (GwSerialMeter *self, uint8_t address, int64_t time);
-void gw_serial_meter_unasked (GwSerialMeter *self, uint8_t address);
+void gw_serial_meter_unasked (GwSerialMeter *self, uint8_t address, size_t info);
 void gw_serial_meter_forget (GwSerialMeter *self, uint8_t address);
 
 /* When the window ends. */
@@ -68,4 +70,5 @@ int64_t gw_serial_meter_due (const GwSerialMeter *self);
 /* Ends it and begins the next. @n_up: stations among which to look for one that takes too much. */
 const GwSerialFigures *gw_serial_meter_end (GwSerialMeter *self, const GwExchange *line, unsigned n_up, int64_t now);
 bool gw_serial_meter_is_jammed (const GwSerialMeter *self);
+/* Of a station; of number 0, whoever sends unasked in nobody's name. */
 GwSerialConduct gw_serial_meter_get_conduct (const GwSerialMeter *self, uint8_t address);

@@ -657,6 +657,8 @@ measure (GwMultidrop *self, int64_t now)
 
   if (figures->jammed)
     tell (self, GW_MULTIDROP_JAMMED, 0, now);
+  if (gw_serial_meter_get_conduct (&self->meter, 0) != GW_SERIAL_METER_GOOD)
+    tell (self, GW_MULTIDROP_LIES, 0, now);
   for (unsigned a = FIRST; a <= LAST; a++)
     switch (gw_serial_meter_get_conduct (&self->meter, (uint8_t) a))
       {
@@ -733,7 +735,7 @@ gw_multidrop_take (GwMultidrop *self, const GwFrame *frame, int64_t now)
       break;
     case GW_EXCHANGE_FRAME_UNASKED:
       self->refused++;
-      gw_serial_meter_unasked (&self->meter, frame->address % (LAST + 1));
+      gw_serial_meter_unasked (&self->meter, frame->address % (LAST + 1), frame->info.len);
       break;
     }
 }

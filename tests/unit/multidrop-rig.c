@@ -194,6 +194,21 @@ note_poll (MultidropRigNode *node, const GwFrame *frame)
   node->polls++;
 }
 
+/* What it says, without P/F. */
+static void
+clear_final (MultidropRigNode *node)
+{
+  guint8 buf[MULTIDROP_RIG_MTU + GW_FRAME_OVERHEAD];
+  GwFrameDecoder d;
+  GwFrame frame;
+  gsize used;
+
+  gw_frame_decoder_init (&d, buf, sizeof buf);
+  g_assert_cmpint (gw_frame_decoder_feed (&d, node->out, node->len, &used, &frame), ==, GW_FRAME_EVENT_FRAME);
+  frame.poll = false;
+  g_assert_cmpint (gw_frame_encode (&frame, node->out, sizeof node->out, &node->len), ==, GW_OK);
+}
+
 static void
 hear (MultidropRigNode *node, const GwFrame *frame)
 {
@@ -215,6 +230,8 @@ hear (MultidropRigNode *node, const GwFrame *frame)
 
       gw_frame_encode (&any, node->out, sizeof node->out, &node->len);
     }
+  if (node->no_final && node->len > 0)
+    clear_final (node);
   node->told = 0;
   node->begins = node->rig->now + node->delay;
   node->ends = node->begins + (gint64) node->len * node->rig->octet / 1000;

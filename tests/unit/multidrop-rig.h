@@ -21,7 +21,7 @@ typedef struct
   MultidropRig *rig;
   GwStation station;
   guint8 kid[32];
-  gboolean off, in_session, deaf_to_mute, hello_lies, flood, answers_all;
+  gboolean off, in_session, deaf_to_mute, hello_lies, flood, answers_all, no_final;
   gint64 delay; /* before it answers */
   /* What it is about to say. */
   guint8 out[GW_FRAME_ENCODED_MAX (MULTIDROP_RIG_MTU)];

@@ -83,6 +83,19 @@ test_hello_lies (MultidropRig *rig, gconstpointer data)
   g_assert_cmpuint (rig->troubles[GW_MULTIDROP_LIES], ==, 1);
 }
 
+/* Its answers lack P/F, so they are none: not a word would leave whoever writes firmware in the dark. */
+static void
+test_no_final (MultidropRig *rig, gconstpointer data)
+{
+  multidrop_rig_add_nodes (rig, 2);
+  multidrop_rig_node_at (rig, 0)->no_final = TRUE;
+  multidrop_rig_until_up (rig, 1, 10 * SECOND);
+  multidrop_rig_pass (rig, 5 * SECOND);
+  g_assert_cmpuint (rig->ups, ==, 1);
+  g_assert_cmpuint (rig->troubles[GW_MULTIDROP_LIES], ==, 1);
+  g_assert_cmpuint (rig->trouble_address[GW_MULTIDROP_LIES], ==, 0);
+}
+
 /* It answers every poll and every probe: nothing works while it is there, all comes back when it has gone. */
 static void
 test_answers_all (MultidropRig *rig, gconstpointer data)
@@ -161,7 +174,8 @@ test_jammed (MultidropRig *rig, gconstpointer data)
 static void
 test_babbles (MultidropRig *rig, gconstpointer data)
 {
-  GwFrame frame = { .poll = true };
+  static const guint8 info[40] = { 0x17 };
+  GwFrame frame = { .poll = true, .info = { info, sizeof info } };
 
   multidrop_rig_add_nodes (rig, 4);
   multidrop_rig_until_up (rig, 4, 5 * SECOND);
@@ -172,10 +186,13 @@ test_babbles (MultidropRig *rig, gconstpointer data)
       multidrop_rig_pass (rig, 25 * MS);
       if (rig->master.exchange.phase != GW_EXCHANGE_IDLE)
         continue;
-      gw_multidrop_heard (&rig->master, 6, rig->now);
+      gw_multidrop_heard (&rig->master, 46, rig->now);
       gw_multidrop_take (&rig->master, &frame, rig->now);
     }
   g_assert_cmpuint (rig->link.culprit, ==, frame.address);
+  /* 4 ms each, up to forty a second. */
+  g_assert_cmpuint (rig->link.culprit_permille, >, 50);
+  g_assert_cmpuint (rig->link.culprit_permille, <, 200);
   g_assert_cmpuint (rig->troubles[GW_MULTIDROP_BABBLES], ==, 1);
   g_assert_cmpuint (rig->trouble_address[GW_MULTIDROP_BABBLES], ==, frame.address);
   g_assert_cmpuint (rig->downs, ==, 0);
@@ -192,6 +209,7 @@ main (int argc, char **argv)
   ADD ("/serial-bad-stations/echo", test_echo);
   ADD ("/serial-bad-stations/liars", test_liars);
   ADD ("/serial-bad-stations/hello-lies", test_hello_lies);
+  ADD ("/serial-bad-stations/no-final", test_no_final);
   ADD ("/serial-bad-stations/answers-all", test_answers_all);
   ADD ("/serial-bad-stations/shared", test_shared);
   ADD ("/serial-bad-stations/twins", test_twins);
