@@ -13,7 +13,7 @@ from supervisor import wait
 
 SCRIPT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "uml.sh")
 # A boot takes a second; this is for a machine that does much else.
-PATIENCE = 120
+PATIENCE = 600
 
 
 def of_guest(folder):
@@ -94,8 +94,12 @@ class Guest(unittest.TestCase):
             self.assertIn("Kernel panic", f.read())
 
     def test_a_guest_that_does_not_end_is_ended(self):
-        done = self.boot("echo before; sleep 1000", "-t", "4")
-        self.assertEqual((done.returncode, done.stdout), (124, "before\n"), done.stderr)
+        for seconds in (4, 16, 64, 256):  # a busy machine may take longer to come so far
+            done = self.boot("echo before; sleep 1000", "-t", str(seconds))
+            self.assertEqual(done.returncode, 124, done.stderr)
+            if done.stdout:
+                break
+        self.assertEqual(done.stdout, "before\n")
 
     def test_it_ends_with_who_started_it(self):
         for sig in (signal.SIGTERM, signal.SIGKILL):

@@ -74,7 +74,7 @@ class Agent(unittest.TestCase):
     def test_watchdog(self):
         """Fed while the agent gets on, and the end of it when it stands still; sooner here than as shipped."""
         self.assertEqual(show(AGENT, "WatchdogUSec"), "30s")
-        drop_in(AGENT, "[Service]\nWatchdogSec=5s\n")
+        drop_in(AGENT, "[Service]\nWatchdogSec=10s\n")
         run("systemctl", "restart", AGENT)
         pid, restarts = self.pid(), int(show(AGENT, "NRestarts"))
         for _ in range(2):
