@@ -12,8 +12,6 @@
 #define ASK_PAUSE_MS 50      /* between polls of a station that is asked who it is */
 #define ASK_AGAIN_MS 250     /* until the question is repeated */
 #define UP_AGAIN_MS 1000     /* until a station that could not be taken is asked again */
-#define TELL_AGAIN_MS 60000  /* the same trouble of the same station */
-#define TELL_MIN_MS 1000     /* troubles of one kind */
 #define ECHO_TESTS 2
 #define FIRST GW_FRAME_ADDRESS_STATION_MIN
 #define LAST GW_FRAME_ADDRESS_STATION_MAX
@@ -34,20 +32,13 @@ find_uid (const GwMultidrop *self, uint64_t uid, uint8_t but)
 
 /* ---- Troubles ---- */
 
+_Static_assert (GW_MULTIDROP_N_TROUBLES <= GW_SERIAL_TOLD_KINDS, "each kind is remembered");
+
 static void
 tell (GwMultidrop *self, GwMultidropTrouble trouble, uint8_t address, int64_t now)
 {
-  bool same = self->told[trouble].at != 0 && self->told[trouble].address == address;
-  int64_t since = now - self->told[trouble].at;
-
-  if (self->told[trouble].at != 0 && since < gw_time_ms (same ? TELL_AGAIN_MS : TELL_MIN_MS))
-    return;
-  self->told[trouble].at = now;
-  self->told[trouble].address = address;
-  /* Where it is ever another number, one line in a while stands for all. */
-  if (gw_hush_take_untold (&self->told[trouble].hush, now) == 0 && !gw_hush_note (&self->told[trouble].hush, now))
-    return;
-  self->funcs->trouble (self->owner, trouble, address);
+  if (gw_serial_told_is_new (&self->told, trouble, address, now))
+    self->funcs->trouble (self->owner, trouble, address);
 }
 
 static void

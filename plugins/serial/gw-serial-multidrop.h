@@ -13,11 +13,11 @@
  *
  * What it hears is in the clear and proves nothing. Times are monotonic microseconds. */
 
-#include "gw-hush.h"
 #include "gw-link-question.h"
 #include "gw-serial-finder.h"
 #include "gw-serial-meter.h"
 #include "gw-serial-peer.h"
+#include "gw-serial-told.h"
 
 #define GW_MULTIDROP_IDLE_MIN_MS 5    /* first pause after an exchange without a datagram; it doubles .. */
 #define GW_MULTIDROP_IDLE_MAX_MS 250  /* .. up to this, or with many stations .. */
@@ -119,12 +119,7 @@ typedef struct
   uint64_t refused;    /* datagrams and answers that were not taken */
   GwSerialMeter meter;
   int64_t wait_told;
-  struct
-  {
-    int64_t at; /* 0: never */
-    uint8_t address;
-    GwHush hush;
-  } told[GW_MULTIDROP_N_TROUBLES];
+  GwSerialTold told;
   GwMultidropStation stations[GW_FRAME_ADDRESS_STATION_MAX + 1]; /* 0 is nobody's */
 } GwMultidrop;
 
