@@ -103,7 +103,8 @@ class Questions(unittest.TestCase):
         self.ask(answers)
         wait("the one who may", lambda: len(answers) == CALLS - QUESTIONS_PER_USER_MAX + 1)
         self.assertEqual(answers[-1], (None, ()))
-        self.assertLess(self.threads(), 24)
+        # GLib makes more threads the longer calls wait on a busy machine; but those that nobody holds end.
+        wait("threads to end", lambda: self.threads() < 24, 60)
 
     def test_answers_count(self):
         answers = []
