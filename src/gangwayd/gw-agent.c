@@ -46,7 +46,7 @@ typedef struct
 struct _GwAgent
 {
   GwServices services;
-  GwEventConnection disk; /* GwServices.disk */
+  GwServicesDisk disk; /* GwServices.disk */
   char *state_dir;
   char *config_path;
   GwClock *clock;
@@ -389,6 +389,7 @@ explain_endpoint (GwAgent *self, GwDBusManager *manager, GDBusMethodInvocation *
   GwCourier *courier = gw_endpoint_get_courier (endpoint);
   GwPresence presence = gw_endpoint_get_presence (endpoint);
   const char *reason = gw_endpoint_get_reason (endpoint), *remedy = gw_endpoint_get_remedy (endpoint);
+  g_autofree char *trouble = NULL;
   GwSpoolCounters counters;
   GVariantBuilder details;
   GwEndpointLabels labels;
@@ -417,6 +418,11 @@ explain_endpoint (GwAgent *self, GwDBusManager *manager, GDBusMethodInvocation *
     {
       reason = "a device on the bus says it is this endpoint, but has not proven it";
       remedy = "wait a minute; then power-cycle the device, and look at the bus's Nodes for the reason";
+    }
+  else if (*reason == '\0' && presence == GW_PRESENCE_ONLINE && gw_services_disk_trouble (&self->services) != NULL)
+    {
+      reason = trouble = g_strdup_printf ("it is connected, but %s", gw_services_disk_trouble (&self->services));
+      remedy = "see to the state folder and its disk; the endpoint keeps its reports meanwhile";
     }
   else if (*reason == '\0')
     reason = presence == GW_PRESENCE_ONLINE ? "it is connected to its broker in its own name" : "it is on its way";
@@ -695,5 +701,6 @@ gw_agent_free (GwAgent *self)
   g_clear_pointer (&self->clock, gw_clock_unref);
   g_free (self->state_dir);
   g_free (self->config_path);
+  g_free (self->disk.trouble);
   g_free (self);
 }

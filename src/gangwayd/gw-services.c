@@ -15,17 +15,31 @@ gw_services_clock_is_valid (const GwServices *self)
 void
 gw_services_disk_failed (const GwServices *self, const char *endpoint, const char *what, const GError *error)
 {
-  if (self->disk != NULL && !gw_event_connection_changed (self->disk, FALSE, gw_loop_now (self->loop)))
-    return;
+  if (self->disk != NULL)
+    {
+      g_free (self->disk->trouble);
+      self->disk->trouble = g_strdup_printf ("%s: %s", what, error->message);
+      if (!gw_event_connection_changed (&self->disk->told, FALSE, gw_loop_now (self->loop)))
+        return;
+    }
   gw_event (GW_EVENT_STORAGE_FAILED, endpoint, NULL, "%s: %s%s", what, error->message,
-            self->disk != NULL ? gw_event_connection_note (self->disk) : "");
+            self->disk != NULL ? gw_event_connection_note (&self->disk->told) : "");
 }
 
 void
 gw_services_disk_works (const GwServices *self)
 {
-  if (self->disk != NULL && self->disk->told)
-    gw_event_connection_changed (self->disk, TRUE, gw_loop_now (self->loop));
+  if (self->disk == NULL)
+    return;
+  g_clear_pointer (&self->disk->trouble, g_free);
+  if (self->disk->told.told)
+    gw_event_connection_changed (&self->disk->told, TRUE, gw_loop_now (self->loop));
+}
+
+const char *
+gw_services_disk_trouble (const GwServices *self)
+{
+  return self->disk != NULL ? self->disk->trouble : NULL;
 }
 
 char *

@@ -20,6 +20,12 @@
 
 G_BEGIN_DECLS
 
+typedef struct
+{
+  GwEventConnection told; /* what the journal last heard of it */
+  char *trouble; /* why it takes nothing now; NULL: it does */
+} GwServicesDisk;
+
 /*
  * What the agent offers to the parts that exist once per endpoint. The agent makes and owns all of it and outlives every
  * endpoint; nobody else may replace anything here.
@@ -40,11 +46,14 @@ typedef struct
   GDBusConnection *connection;
   GwObjects *objects;
   GwBouncer *bouncer;
-  GwEventConnection *disk; /* what the journal last heard of it; NULL: everything is told */
+  GwServicesDisk *disk; /* NULL: everything is told */
 } GwServices;
 
 /* Whether the gateway's own clock can be right: later than the day this was built for. */
 gboolean gw_services_clock_is_valid (const GwServices *self);
+
+/* What cannot be done with reports now, and why; NULL: all is well. */
+const char *gw_services_disk_trouble (const GwServices *self);
 
 /* The disk refuses what has to be kept, or works. A full disk refuses every report of every endpoint: the journal hears of it as of a
  * connection that is lost (gw_event_connection_changed()). @endpoint: key id in hex, or NULL. */

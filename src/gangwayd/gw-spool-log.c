@@ -302,6 +302,15 @@ write_buffer (GwSpoolLog *self, GError **error)
   return TRUE;
 }
 
+/* A file whose name is gone takes all that is written to it, and gives it back to nobody. */
+static gboolean
+is_removed (int fd)
+{
+  struct stat st;
+
+  return fstat (fd, &st) == 0 && st.st_nlink == 0;
+}
+
 static gboolean
 log_commit (gpointer handle, gboolean sync, GError **error)
 {
@@ -316,6 +325,12 @@ log_commit (gpointer handle, gboolean sync, GError **error)
   if (self->io->fdatasync (self->current->fd) != 0)
     {
       gw_spool_log_set_errno (error, "sync", errno);
+      self->bad = TRUE;
+      return FALSE;
+    }
+  if (is_removed (self->current->fd))
+    {
+      gw_spool_log_set_errno (error, "find again a file of", ENOENT);
       self->bad = TRUE;
       return FALSE;
     }

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What people decide about endpoints, and what becomes of it: over restarts, reloads, cancelled jobs and full disks."""
 import os
+import shutil
 import unittest
 
 from gi.repository import GLib
@@ -379,6 +380,25 @@ class Full(Steering):
         _r, _d, lost = self.lab.drained(30)
         self.assertEqual(lost, [])
         self.assertEqual(self.lab.pending(), 0)
+
+    def explain(self):
+        return self.lab.bus.call(ROOT, "Manager", "Explain", "(s)", self.ids[0])[1]
+
+    def test_a_spool_that_is_removed(self):
+        """Nothing is acknowledged that is written to a file without a name, and explain does not say that all is well."""
+        self.lab.wait_flow(0)
+        shutil.rmtree(self.lab.path("state", "spool"))
+        wait("the trouble", lambda: "reports cannot be stored and are not acknowledged: " in self.explain(), 20)
+        acked = self.lab.acked(0)
+        self.stays("no more acknowledgements", lambda: self.lab.acked(0) == acked, 2)
+        self.lab.agent.kill()
+        self.lab.wait_agent()
+        self.lab.wait_online(timeout=60)
+        wait("acknowledgements again", lambda: self.lab.acked(0) > acked + 10)
+        self.assertIn("it is connected to its broker", self.explain())
+        self.lab.control("stop all")
+        _r, _d, lost = self.lab.drained(30)
+        self.assertEqual(lost, [])
 
 
 if __name__ == "__main__":

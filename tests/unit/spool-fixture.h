@@ -26,7 +26,7 @@ typedef struct
 } SpoolFixture;
 
 static inline void
-remove_dir (const char *dir)
+remove_files (const char *dir)
 {
   g_autoptr (GDir) listing = g_dir_open (dir, 0, NULL);
   const char *name;
@@ -36,6 +36,12 @@ remove_dir (const char *dir)
       g_autofree char *path = g_build_filename (dir, name, NULL);
       g_assert_cmpint (g_unlink (path), ==, 0);
     }
+}
+
+static inline void
+remove_dir (const char *dir)
+{
+  remove_files (dir);
   g_rmdir (dir);
 }
 

@@ -10,7 +10,7 @@
 typedef struct
 {
   GwClock *clock;
-  GwEventConnection disk;
+  GwServicesDisk disk;
   GwServices services;
   guint lines;
   char *last;
@@ -49,6 +49,7 @@ tear_down (Fixture *f, gconstpointer data)
   gw_loop_free (f->services.loop);
   gw_clock_unref (f->clock);
   g_free (f->last);
+  g_free (f->disk.trouble);
 }
 
 static void
@@ -57,6 +58,7 @@ fail (Fixture *f)
   g_autoptr (GError) error = g_error_new_literal (GW_ERROR, GW_ERROR_STORAGE, "No space left on device");
 
   gw_services_disk_failed (&f->services, NULL, "reports cannot be stored", error);
+  g_assert_cmpstr (gw_services_disk_trouble (&f->services), ==, "reports cannot be stored: No space left on device");
 }
 
 /* Ten refusals a second for three days: three lines. */
@@ -81,6 +83,7 @@ test_nearly_full (Fixture *f, gconstpointer data)
     {
       fail (f);
       gw_services_disk_works (&f->services);
+      g_assert_null (gw_services_disk_trouble (&f->services));
       gw_clock_advance (f->clock, G_USEC_PER_SEC);
     }
   g_assert_cmpuint (f->lines, ==, GW_EVENT_FLAPS_MAX);

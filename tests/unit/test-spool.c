@@ -41,6 +41,25 @@ test_basic (SpoolFixture *self, gconstpointer data)
   g_assert_cmpuint (counters.lost, ==, 0);
 }
 
+/* What is written to a file that somebody removed is kept by nobody: it is not told durable; a new file takes
+ * what comes then. */
+static void
+test_removed_file (SpoolFixture *self, gconstpointer data)
+{
+  put (self, 1, 5, 1);
+  flush (self);
+  remove_files (self->dir);
+  put (self, 1, 5, 2);
+  flush (self);
+  g_assert_cmpuint (self->durable, ==, 1);
+  g_assert_cmpuint (self->failed, ==, 1);
+  put (self, 1, 5, 2);
+  flush (self);
+  g_assert_cmpuint (self->durable, ==, 2);
+  spool_again (self);
+  assert_last (self, 1, 5, 2);
+}
+
 static void
 test_restart (SpoolFixture *self, gconstpointer data)
 {
@@ -561,6 +580,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   ADD ("basic", test_basic, NULL);
+  ADD ("removed-file", test_removed_file, NULL);
   ADD ("restart", test_restart, NULL);
   ADD ("restart-small-segments", test_restart, &small);
   ADD ("duplicates", test_duplicates, &small);
