@@ -93,6 +93,19 @@ add_count (GVariantBuilder *builder, const char *key, guint64 count)
   g_variant_builder_add (builder, "{sv}", key, g_variant_new_uint64 (count));
 }
 
+/* The end of a job; takes @work over. @counts: floating, NULL: none. */
+static void
+end_work (Work *work, gboolean done, GVariant *counts, const GError *error)
+{
+  if (done && !work->dry_run)
+    inventory_changed (work->service);
+  if (done)
+    gw_job_end (work->job, counts);
+  else
+    gw_job_end_error (work->job, error, counts);
+  work_free (work);
+}
+
 /* ---- ImportManifest ---- */
 
 static GVariant *
@@ -117,19 +130,11 @@ static void
 on_imported (GObject *source, GAsyncResult *res, gpointer data)
 {
   Work *work = data;
-  GwInventoryService *self = work->service;
   g_autoptr (GwManifestResult) result = NULL;
   g_autoptr (GError) error = NULL;
-  gboolean done = gw_inventory_import_manifest_finish (self->services->inventory, res, &result, &error);
-  GVariant *counts = result != NULL ? manifest_result (result) : NULL;
+  gboolean done = gw_inventory_import_manifest_finish (work->service->services->inventory, res, &result, &error);
 
-  if (done)
-    inventory_changed (self);
-  if (done)
-    gw_job_end (work->job, counts);
-  else
-    gw_job_end_error (work->job, error, counts);
-  work_free (work);
+  end_work (work, done, result != NULL ? manifest_result (result) : NULL, error);
 }
 
 static gboolean
@@ -200,19 +205,11 @@ static void
 on_batch_added (GObject *source, GAsyncResult *res, gpointer data)
 {
   Work *work = data;
-  GwInventoryService *self = work->service;
   g_autoptr (GwBatchResult) result = NULL;
   g_autoptr (GError) error = NULL;
-  gboolean done = gw_inventory_add_batch_finish (self->services->inventory, res, &result, &error);
-  GVariant *counts = result != NULL ? batch_result (result) : NULL;
+  gboolean done = gw_inventory_add_batch_finish (work->service->services->inventory, res, &result, &error);
 
-  if (done && !work->dry_run)
-    inventory_changed (self);
-  if (done)
-    gw_job_end (work->job, counts);
-  else
-    gw_job_end_error (work->job, error, counts);
-  work_free (work);
+  end_work (work, done, result != NULL ? batch_result (result) : NULL, error);
 }
 
 static gboolean
