@@ -30,7 +30,8 @@ struct _GwBus
   char *name;
   char *path;
   int fd;
-  GwFdWatch *watch;
+  GwFdWatch *watch; /* NULL: the kernel refused it, or the bus is gone */
+  gboolean gone; /* and its owner told so */
   gboolean greeted;
   gboolean freed;
   gsize datagram_max;
@@ -80,8 +81,9 @@ throw_out (GwBus *self, GwError code, const char *format, ...)
   g_autoptr (GError) error = NULL;
   va_list args;
 
-  if (self->freed || self->watch == NULL)
+  if (self->freed || self->gone)
     return;
+  self->gone = TRUE;
   va_start (args, format);
   error = g_error_new_valist (GW_ERROR, code, format, args);
   va_end (args);
@@ -386,7 +388,10 @@ on_hello_late (gpointer data)
 {
   GwBus *self = data;
 
-  throw_out (self, GW_ERROR_TIMEOUT, "the plugin of bus %s did not say hello on its socket", self->name);
+  if (self->watch == NULL)
+    throw_out (self, GW_ERROR_FAILED, "the socket of bus %s cannot be watched: too many descriptors are already", self->name);
+  else
+    throw_out (self, GW_ERROR_TIMEOUT, "the plugin of bus %s did not say hello on its socket", self->name);
 }
 
 static gboolean
@@ -428,7 +433,7 @@ gw_bus_new (GwLoop *loop,
   self->service = gw_bus_service_new (loop, manager, bouncer, path, info, on_scan, self);
 
   self->watch = gw_loop_watch (loop, fd, EPOLLIN, on_socket, self);
-  gw_timer_arm (&self->hello_timer, GW_BUS_HELLO_USEC);
+  gw_timer_arm (&self->hello_timer, self->watch != NULL ? GW_BUS_HELLO_USEC : 0);
   send_hello (self);
   return self;
 }

@@ -781,6 +781,36 @@ test_strangers_are_bounded (void)
   assert_at (rig, stays, 0); /* the first to come, but it lives */
 }
 
+static void
+on_nothing (guint32 ready, gpointer data)
+{
+}
+
+/* The kernel watches only so many descriptors of a user: a bus that is not heard must not stay as if it were. (Here it refuses one that
+ * is watched already.) */
+static void
+test_a_bus_that_cannot_be_watched (void)
+{
+  Rig *self = rig_new ();
+  Line *line = &self->lines[0];
+  GwBusInfo info = { "deaf", "serial", "", "test" };
+  GwFdWatch *other;
+  int pair[2];
+
+  detach (line);
+  g_assert_cmpint (socketpair (AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair), ==, 0);
+  line->fd = pair[1];
+  other = gw_loop_watch (self->services.loop, pair[0], EPOLLIN, on_nothing, NULL);
+  line->bus = gw_bus_new (self->services.loop, self->services.objects, self->services.bouncer, self->services.identity,
+                          GW_OBJECT_ROOT "/bus/deaf", &info, pair[0], &bus_events, line);
+  g_assert_null (line->gone); /* its owner does not have it yet */
+  pump (self);
+  g_assert_error (line->gone, GW_ERROR, GW_ERROR_FAILED);
+  advance (self, 60 * 1000); /* and is told so once */
+  gw_fd_watch_free (other);
+  rig_free (self);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -800,6 +830,7 @@ main (int argc, char **argv)
   g_test_add_func ("/roster/clone-beside-one-that-signs", test_clone_beside_one_that_signs);
   g_test_add_func ("/roster/claims-without-proof", test_claims_without_proof);
   g_test_add_func ("/roster/handshakes-of-a-bus-are-bounded", test_handshakes_of_a_bus_are_bounded);
+  g_test_add_func ("/roster/a-bus-that-cannot-be-watched", test_a_bus_that_cannot_be_watched);
   g_test_add_func ("/roster/strangers-are-bounded", test_strangers_are_bounded);
   return g_test_run ();
 }
