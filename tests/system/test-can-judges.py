@@ -19,7 +19,8 @@ from can_link import EFF, Link  # noqa: E402
 PRODUCT = 0x47574159
 GATEWAY = 0xF1
 ENDPOINTS = 2
-PATIENCE = 60
+PATIENCE = 300
+LATE, TRIES = 5, 10  # seconds without a frame, and how often an exchange is tried on a busy machine
 
 
 class SlcanLink:
@@ -77,24 +78,36 @@ class Adapter(tap.Story):
         for n in self.numbers:
             self.assertIsNotNone(self.link.wait(lambda can_id, data, n=n: (can_id, data) == (0x700 + n, b"\x05"), PATIENCE), n)
 
-    def test_04_they_answer_hello_over_isotp(self):
-        """By hand, by ISO 15765-2."""
-        node = self.numbers[0]
+    def ask_hello(self, node):
+        """By hand, by ISO 15765-2: the answer; None where a frame did not come, as when the node or this was late for the other."""
         to_node, from_node = 0x18DA0000 | node << 8 | GATEWAY, 0x18DA0000 | GATEWAY << 8 | node
+
+        def hear(kind):
+            frame = self.link.wait(lambda can_id, data: can_id == EFF | from_node and data[0] & 0xF0 == kind, LATE)
+            return frame and frame[1]
         # SMP read, group 0x5100, command 0, an empty map: 9 octets, so a first frame and a consecutive one.
         request = bytes.fromhex("080000015100" + "0000" + "a0")
         self.link.send(EFF | to_node, bytes([0x10, len(request)]) + request[:6])
-        flow = self.link.wait(lambda can_id, _: can_id == EFF | from_node, PATIENCE)
-        self.assertEqual(flow[1][0], 0x30)
+        if not hear(0x30):
+            return None
         self.link.send(EFF | to_node, b"\x21" + request[6:])
-        first = self.link.wait(lambda can_id, data: can_id == EFF | from_node and data[0] >> 4 == 1, PATIENCE)[1]
+        first = hear(0x10)
+        if not first:
+            return None
         length = (first[0] & 0x0F) << 8 | first[1]
         answer = first[2:]
         self.link.send(EFF | to_node, b"\x30\0\0")
         for n in range((length - 6 + 6) // 7):
-            data = self.link.wait(lambda can_id, _: can_id == EFF | from_node, PATIENCE)[1]
+            data = hear(0x20)
+            if not data:
+                return None
             self.assertEqual(data[0], 0x20 | (n + 1) & 0x0F)
             answer += data[1:]
+        return answer
+
+    def test_04_they_answer_hello_over_isotp(self):
+        answer = next(filter(None, (self.ask_hello(self.numbers[0]) for _ in range(TRIES))), None)
+        self.assertIsNotNone(answer)
         self.assertEqual(answer[0], 0x09)
         self.assertTrue(any(bytes.fromhex(key_id) in answer for key_id in self.lab.ids()), answer.hex())
 

@@ -18,7 +18,7 @@ from supervisor import wait
 
 BUILD = os.path.abspath(os.environ.get("GANGWAY_BUILD", os.path.join(SOURCE, "build")))
 SANITIZED = not os.path.exists(os.path.join(BUILD, "src", "libgangway", "Gangway-1.0.typelib"))
-PATIENCE = 120
+PATIENCE = 600
 PIN = "271828"
 ran = set()
 
