@@ -108,7 +108,7 @@ class Judge(unittest.TestCase):
                 return True
             return False
 
-        self.open(lose=lose, bs=4, timeout=2)
+        self.open(lose=lose, bs=4, timeout=5)
         self.pair.peer.send(message(100))
         with self.assertRaises(OSError): # scapy never asks for the next block: N_TIMEOUT_Bs
             self.pair.peer.receive(PATIENCE)
