@@ -13,6 +13,7 @@ import signal
 import sys
 import textwrap
 import time
+from collections import Counter
 
 from gi.repository import GLib
 
@@ -270,6 +271,11 @@ Folder: {self.lab.folder}
         return sum(key not in seen for key in self.acked), len(seen)
 
 
+def count_ends(statuses):
+    """Each status once: a plugin whose line somebody else has ends every second."""
+    return ", ".join(f"{status}" + (f" ({n} times)" if n > 1 else "") for status, n in Counter(statuses).items())
+
+
 def main():
     parser = argparse.ArgumentParser(prog="./run demo", description=__doc__.split("\n\n", maxsplit=1)[0])
     parser.add_argument("--endpoints", type=int, default=4, metavar="N", help="number of endpoints (default 4)")
@@ -297,9 +303,9 @@ def main():
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         # Whoever watches may kill what he likes, so an exit is worth a line and not a failure.
         for process in demo.lab.supervisor.processes:
-            ends = [str(status) for _pid, status, wanted in process.exits if status and not wanted]
+            ends = count_ends(status for _pid, status, wanted in process.exits if status and not wanted)
             if ends and not process.may_fail:
-                demo.screen.say(f"demo: {process.name} ended with {', '.join(ends)} and was started again")
+                demo.screen.say(f"demo: {process.name} ended with {ends} and was started again")
         try:
             demo.lab.close(failed=failed)
         except AssertionError:

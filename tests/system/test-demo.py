@@ -7,6 +7,7 @@ import signal
 import subprocess
 import unittest
 
+import demo
 import supervisor
 import tap
 
@@ -122,6 +123,10 @@ class Demo(unittest.TestCase):
         process.send_signal(signal.SIGINT)
         out, (_endpoints, online, _reports, _delivered, _lost) = self.finish(process, head)
         self.assertEqual((process.returncode, online), (1, 1), out)
+
+    def test_many_ends_are_counted(self):
+        self.assertEqual(demo.count_ends([1] * 5925 + [-9]), "1 (5925 times), -9")
+        self.assertEqual(demo.count_ends([]), "")
 
     def test_it_ends_when_its_time_is_over(self):
         process = self.start("--endpoints", "1", "--seconds", "3")
