@@ -26,6 +26,7 @@ struct _GwPointsService
   GwPoints *points;
   GwDBusObjectSkeleton *object;
   GwDBusPoints *skeleton;
+  guint n_reads;        /* callers that wait for values */
   GHashTable *watchers; /* unique name -> Watcher */
   GHashTable *latest;   /* id -> GVariant (utv), not yet told */
   GwTimer tell;
@@ -82,15 +83,23 @@ on_described (gpointer data)
 
 /* ---- calls ---- */
 
+typedef struct
+{
+  GwPointsService *service; /* which ends its reads before itself */
+  GDBusMethodInvocation *invocation;
+} Reader;
+
 static void
 on_read_done (GVariant *values, const GError *error, gpointer data)
 {
-  GDBusMethodInvocation *invocation = data;
+  Reader *reader = data;
 
+  reader->service->n_reads--;
   if (error != NULL)
-    g_dbus_method_invocation_return_gerror (invocation, error);
+    g_dbus_method_invocation_return_gerror (reader->invocation, error);
   else
-    g_dbus_method_invocation_return_value (invocation, g_variant_new_tuple (&values, 1));
+    g_dbus_method_invocation_return_value (reader->invocation, g_variant_new_tuple (&values, 1));
+  g_free (reader);
 }
 
 static gboolean
@@ -98,8 +107,19 @@ on_read (GwDBusPoints *skeleton, GDBusMethodInvocation *invocation, GVariant *id
 {
   gsize n;
   const guint32 *wanted = g_variant_get_fixed_array (ids, &n, sizeof *wanted);
+  Reader *reader;
 
-  gw_points_read (self->points, wanted, n, on_read_done, invocation);
+  if (self->n_reads >= GW_POINTS_READS_MAX)
+    {
+      g_dbus_method_invocation_return_error_literal (invocation, GW_ERROR, GW_ERROR_BUSY,
+                                                     "too many reads wait for this endpoint: try again when it has answered");
+      return G_DBUS_METHOD_INVOCATION_HANDLED;
+    }
+  reader = g_new0 (Reader, 1);
+  reader->service = self;
+  reader->invocation = invocation;
+  self->n_reads++;
+  gw_points_read (self->points, wanted, n, on_read_done, reader);
   return G_DBUS_METHOD_INVOCATION_HANDLED;
 }
 

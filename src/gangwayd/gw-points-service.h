@@ -8,6 +8,9 @@ G_BEGIN_DECLS
 
 /* The D-Bus face of an endpoint's points: Points beside Endpoint, once the points are known. */
 
+/* Reads by callers on D-Bus, who may be anybody, that wait for one endpoint; more are refused. So few that writes, commands and signatures,
+ * which wait in the same queue (GW_SMP_PEER_QUEUE_MAX), find room there and come soon. */
+#define GW_POINTS_READS_MAX 8
 /* Clients that watch one endpoint; more are refused. */
 #define GW_POINTS_WATCHERS_MAX 16
 /* Changed is sent at most this often. */

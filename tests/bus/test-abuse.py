@@ -452,6 +452,34 @@ os._exit(0)
             self.assertLess(self.rss(), before * RSS_MARGIN)
         wait("what it opened to be closed", lambda: self.fds() <= fds)
 
+    def test_reads_without_end(self):
+        """Whoever may look may read, as often as he likes; what others want of the endpoint goes on all the same."""
+        points, answers, reader = self.path("Points"), [], Client(self.lab.address)
+        setpoint = next(p[0] for p in self.lab.bus.get(points, "Points", "Points") if p[1] == "setpoint")
+        more = True
+
+        def read():
+            reader.call_async(points, "Points", "Read", "(au)", ([],), done)
+
+        def done(answer):
+            answers.append(answer)
+            if more:
+                read()
+        for _ in range(100):
+            read()
+        wait("the first answers", lambda: len(answers) > 100)
+        try:
+            for n in range(20):
+                written = []
+                self.lab.bus.call_async(points, "Points", "Write", "(uva{sv})", (setpoint, GLib.Variant("d", 20.0 + n), {}),
+                                        written.append)
+                wait("the outcome", lambda w=written: w, 10)
+                self.assertEqual(written, [(20.0 + n,)])
+        finally:
+            more = False
+        self.assertEqual({error_name(a) for a in answers if isinstance(a, GLib.Error)}, {ERROR + "Busy"})
+        self.assertGreater(sum(not isinstance(a, GLib.Error) for a in answers), 10)
+
     def test_three_hundred_jobs(self):
         """Ended jobs linger, but nobody is refused a job because of them."""
         for _ in range(300):
