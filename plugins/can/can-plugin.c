@@ -32,7 +32,8 @@ typedef struct
   GwCanLink *link;
   GwCanBus *bus;
   GwCanStatus link_status;
-  GwHush hush; /* of the link's state */
+  GwHush hush;                       /* of the link's state, */
+  GwHush node_hush[GW_CAN_NODES];    /* and of who comes and goes */
   GSource *timer;
   gint64 due, stats_due;
 } Plugin;
@@ -209,14 +210,16 @@ on_bus_up (void *owner, unsigned number, const GwLinkHello *hello, GwBytes body,
 
   if (node == NULL)
     {
-      gw_program_say (&self->program, "cannot take node %u, which answers: %s", number, error->message);
+      gw_program_say_seldom (
+          &self->program, &self->node_hush[number], "cannot take node %u, which answers: %s", number, error->message);
       return false;
     }
   self->nodes[number] = node;
-  gw_program_say (&self->program,
-                  "node %u: an endpoint answers: " GW_PROGRAM_HELLO_FORMAT,
-                  number,
-                  GW_PROGRAM_HELLO_ARGS (hello));
+  gw_program_say_seldom (&self->program,
+                         &self->node_hush[number],
+                         "node %u: an endpoint answers: " GW_PROGRAM_HELLO_FORMAT,
+                         number,
+                         GW_PROGRAM_HELLO_ARGS (hello));
   return true;
 }
 
@@ -230,7 +233,8 @@ on_bus_down (void *owner, unsigned number, GwCanDown why)
   };
   Plugin *self = owner;
 
-  gw_program_say (&self->program, "node %u: %s", number, gw_program_down_text (reasons[why]));
+  gw_program_say_seldom (
+      &self->program, &self->node_hush[number], "node %u: %s", number, gw_program_down_text (reasons[why]));
   gangway_node_down (self->nodes[number], reasons[why]);
   g_clear_object (&self->nodes[number]);
 }
@@ -266,7 +270,7 @@ on_bus_news (void *owner, GwCanNews what, unsigned number)
     [GW_CAN_NEWS_FLOODS] = "sends more datagrams than are carried; some are dropped",
   };
 
-  gw_program_say (owner, "node %u: %s", number, texts[what]);
+  gw_program_say_seldom (owner, &((Plugin *) owner)->node_hush[number], "node %u: %s", number, texts[what]);
 }
 
 static void

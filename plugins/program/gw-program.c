@@ -40,6 +40,27 @@ gw_program_say (GwProgram *self, const char *format, ...)
 }
 
 void
+gw_program_say_seldom (GwProgram *self, GwHush *hush, const char *format, ...)
+{
+  g_autofree char *text = NULL;
+  gint64 now = g_get_monotonic_time ();
+  guint untold = gw_hush_take_untold (hush, now);
+  va_list args;
+
+  if (untold == 0 && !gw_hush_note (hush, now))
+    return;
+  va_start (args, format);
+  text = g_strdup_vprintf (format, args);
+  va_end (args);
+  if (untold > 0)
+    gw_program_say (self, "%s (and %u lines like this were left out)", text, untold);
+  else if (hush->count == GW_HUSH_TELL_MAX)
+    gw_program_say (self, "%s (this goes on: told less often from here)", text);
+  else
+    gw_program_say (self, "%s", text);
+}
+
+void
 gw_program_quit (GwProgram *self, int status)
 {
   self->status = status;

@@ -7,6 +7,7 @@
 
 #include <gangway.h>
 
+#include "gw-hush.h"
 #include "gw-link-codec.h"
 
 G_BEGIN_DECLS
@@ -71,6 +72,8 @@ void gw_program_make_nonce (guint8 nonce[GW_HELLO_NONCE_LEN]);
 
 /* One line on stderr, which the journal reads. */
 void gw_program_say (GwProgram *self, const char *format, ...) G_GNUC_PRINTF (2, 3);
+/* The same of what others can make happen all the time: a few lines, then one in a while with how many were left out. */
+void gw_program_say_seldom (GwProgram *self, GwHush *hush, const char *format, ...) G_GNUC_PRINTF (3, 4);
 /* Ends the main loop. */
 void gw_program_quit (GwProgram *self, int status);
 

@@ -11,6 +11,7 @@ typedef struct
   SerialPlugin *plugin;
   GwSerialPeer peer;
   GangwayNode *node; /* NULL while nobody answers */
+  GwHush hush;       /* of who comes and goes */
   GBytes *question;  /* for the wire, before all datagrams; a newer one takes its place */
   GBytes *under_way;
 } Point;
@@ -36,10 +37,11 @@ on_peer_up (void *owner, const GwLinkHello *hello, GwBytes body, uint32_t rtt_ms
   self->node = gw_program_node_up (&self->plugin->program, 0, hello, body, rtt_ms, &error);
   if (self->node == NULL)
     {
-      gw_program_say (&self->plugin->program, "cannot take the endpoint that answers: %s", error->message);
+      gw_program_say_seldom (&self->plugin->program, &self->hush, "cannot take the endpoint that answers: %s", error->message);
       return false;
     }
-  gw_program_say (&self->plugin->program, "an endpoint answers: " GW_PROGRAM_HELLO_FORMAT, GW_PROGRAM_HELLO_ARGS (hello));
+  gw_program_say_seldom (
+      &self->plugin->program, &self->hush, "an endpoint answers: " GW_PROGRAM_HELLO_FORMAT, GW_PROGRAM_HELLO_ARGS (hello));
   return true;
 }
 
@@ -53,7 +55,7 @@ on_peer_down (void *owner, GwSerialDown why)
   };
   Point *self = owner;
 
-  gw_program_say (&self->plugin->program, "%s", gw_program_down_text (reasons[why]));
+  gw_program_say_seldom (&self->plugin->program, &self->hush, "%s", gw_program_down_text (reasons[why]));
   gangway_node_down (self->node, reasons[why]);
   g_clear_object (&self->node);
 }

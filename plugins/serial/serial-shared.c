@@ -14,6 +14,7 @@ typedef struct
   SerialPlugin *plugin;
   GwMultidrop master;
   GangwayNode *nodes[N_ADDRESSES]; /* those that are up */
+  GwHush hush[N_ADDRESSES];        /* of who comes and goes */
   GBytes *under_way[N_ADDRESSES];  /* each one's last datagram: it may have to go again */
   GwFrame frame;                   /* for the line, if there is one */
   gboolean has_frame;
@@ -54,12 +55,16 @@ on_up (void *owner, uint8_t address, const GwLinkHello *hello, GwBytes body, uin
   node = gw_program_node_up (&self->plugin->program, address, hello, body, rtt_ms, &error);
   if (node == NULL)
     {
-      gw_program_say (&self->plugin->program, "cannot take station %u: %s", address, error->message);
+      gw_program_say_seldom (
+          &self->plugin->program, &self->hush[address], "cannot take station %u: %s", address, error->message);
       return false;
     }
   self->nodes[address] = node;
-  gw_program_say (
-      &self->plugin->program, "station %u answers: " GW_PROGRAM_HELLO_FORMAT, address, GW_PROGRAM_HELLO_ARGS (hello));
+  gw_program_say_seldom (&self->plugin->program,
+                         &self->hush[address],
+                         "station %u answers: " GW_PROGRAM_HELLO_FORMAT,
+                         address,
+                         GW_PROGRAM_HELLO_ARGS (hello));
   return true;
 }
 
@@ -73,9 +78,10 @@ on_down (void *owner, uint8_t address, GwSerialDown why)
   };
   Shared *self = owner;
 
-  gw_program_say (&self->plugin->program,
-                     why == GW_SERIAL_DOWN_SILENT ? "station %u does not answer any more" : "station %u is gone",
-                     address);
+  gw_program_say_seldom (&self->plugin->program,
+                         &self->hush[address],
+                         why == GW_SERIAL_DOWN_SILENT ? "station %u does not answer any more" : "station %u is gone",
+                         address);
   gangway_node_down (self->nodes[address], reasons[why]);
   g_clear_object (&self->nodes[address]);
   g_clear_pointer (&self->under_way[address], g_bytes_unref);
