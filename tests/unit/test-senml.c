@@ -66,6 +66,9 @@ test_values (void)
   const GwDataRecord data[] = {
     { .name = gw_text ("temp"), .unit = gw_text ("Cel"), .value = gw_value_float ((double)21.3f) },
     { .name = gw_text ("n"), .value = gw_value_int (G_MININT64) },
+    { .name = gw_text ("m"), .value = gw_value_int (G_MAXINT64) },
+    { .name = gw_text ("z"), .value = gw_value_int (0) },
+    { .name = gw_text ("k"), .value = gw_value_int (-17) },
     { .name = gw_text ("b/1"), .value = gw_value_bool (true) },
     { .name = gw_text ("c"), .value = gw_value_bool (false) },
     { .name = gw_text ("t"), .value = gw_value_text ("a \"quoted\\ \xc3\xa4/") },
@@ -76,6 +79,7 @@ test_values (void)
 
   g_assert_cmpstr (text, ==,
                    HEAD ",{\"n\":\"temp\",\"u\":\"Cel\",\"v\":21.3},{\"n\":\"n\",\"v\":-9223372036854775808}"
+                        ",{\"n\":\"m\",\"v\":9223372036854775807},{\"n\":\"z\",\"v\":0},{\"n\":\"k\",\"v\":-17}"
                         ",{\"n\":\"b/1\",\"vb\":true},{\"n\":\"c\",\"vb\":false}"
                         ",{\"n\":\"t\",\"vs\":\"a \\\"quoted\\\\ \xc3\xa4/\"},{\"n\":\"d\",\"vd\":\"-__-AA\"}"
                         ",{\"n\":\"e\",\"vd\":\"\"}]");
