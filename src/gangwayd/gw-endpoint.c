@@ -134,10 +134,12 @@ gw_endpoint_settle_error (GwEndpoint *self, GwError code, const char *format, ..
 /* ---- the session ---- */
 
 static void
-on_stored (GwBytes body, gpointer data)
+on_stored (GwBytes body, guint64 uptime_ms, gpointer data)
 {
   GwEndpoint *self = data;
 
+  if (uptime_ms != 0)
+    gw_endpoint_note_uptime (self, uptime_ms);
   if (self->courier != NULL)
     gw_courier_wake (self->courier);
   if (self->listener != NULL)

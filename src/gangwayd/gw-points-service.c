@@ -238,10 +238,14 @@ on_tell (gpointer data)
 void
 gw_points_service_report (GwPointsService *self, GwBytes body)
 {
-  g_autoptr (GVariant) values = gw_points_take_report (self->points, body, g_hash_table_size (self->watchers) > 0);
+  g_autoptr (GVariant) values = NULL;
   GVariantIter iter;
   GVariant *value;
 
+  /* Telemetry as such goes to the broker: nobody is told here unless he asked. */
+  if (g_hash_table_size (self->watchers) == 0)
+    return;
+  values = gw_points_values_of_report (self->points, body);
   if (values == NULL)
     return;
   g_variant_ref_sink (values);

@@ -570,16 +570,13 @@ gw_points_write (GwPoints *self,
 /* ---- reports ---- */
 
 GVariant *
-gw_points_take_report (GwPoints *self, GwBytes body, gboolean watched)
+gw_points_values_of_report (GwPoints *self, GwBytes body)
 {
   GVariantBuilder values;
   GwDataReport report;
   GwDataRecord record;
 
   if (gw_data_report_decode (body, &report) != GW_OK)
-    return NULL;
-  gw_endpoint_note_uptime (self->endpoint, report.uptime_ms);
-  if (!watched)
     return NULL;
   g_variant_builder_init (&values, G_VARIANT_TYPE ("a(utv)"));
   while (gw_data_records_next (&report.records, &record))

@@ -69,7 +69,7 @@ void gw_points_write (GwPoints *self,
 GVariant *gw_points_value_to_variant (const GwValue *value);
 /* @value as the point's type, within its limits; @out borrows from @value. GW_ERROR_INVALID. */
 gboolean gw_points_value_from_variant (const GwPoint *point, GVariant *value, GwValue *out, GError **error);
-/* Notes what a report's body says of the endpoint. @watched: returns its records as a(utv), for points of the list; NULL if it is none. */
-GVariant *gw_points_take_report (GwPoints *self, GwBytes body, gboolean watched);
+/* The records of a report's body as a(utv), for points of the list; NULL if it is none. */
+GVariant *gw_points_values_of_report (GwPoints *self, GwBytes body);
 
 G_END_DECLS

@@ -17,6 +17,7 @@ typedef struct
   GwSession *session;
   GwSmpMessage request; /* without its body */
   GwDataAck ack;
+  guint64 uptime_ms;
   GBytes *payload;
   GwTelemetryStored stored;
   gpointer data;
@@ -60,13 +61,13 @@ on_durable (gpointer data, const GError *error)
   gw_data_ack_encode (&self->ack, &w);
   if (gw_smp_end (&w, &len) == GW_OK)
     gw_session_respond (self->session, answer, len);
-  self->stored ((GwBytes) { g_bytes_get_data (self->payload, NULL), g_bytes_get_size (self->payload) }, self->data);
+  self->stored ((GwBytes) { g_bytes_get_data (self->payload, NULL), g_bytes_get_size (self->payload) }, self->uptime_ms, self->data);
   pending_free (self);
 }
 
-/* The boot and number of a report or event; FALSE if it is malformed. */
+/* The boot and number of a report or event, and the uptime that a report says; FALSE if it is malformed. */
 static gboolean
-decode (const GwSmpMessage *request, GwSpoolKind *kind, GwDataAck *ack)
+decode (const GwSmpMessage *request, GwSpoolKind *kind, GwDataAck *ack, guint64 *uptime_ms)
 {
   GwDataReport report;
   GwDataEvent event;
@@ -78,6 +79,7 @@ decode (const GwSmpMessage *request, GwSpoolKind *kind, GwDataAck *ack)
       *kind = GW_SPOOL_REPORT;
       memcpy (ack->boot, report.boot, sizeof ack->boot);
       ack->seq = report.seq;
+      *uptime_ms = report.uptime_ms;
       return TRUE;
     }
   if (gw_data_event_decode (request->body, &event) != GW_OK)
@@ -85,6 +87,7 @@ decode (const GwSmpMessage *request, GwSpoolKind *kind, GwDataAck *ack)
   *kind = GW_SPOOL_EVENT;
   memcpy (ack->boot, event.boot, sizeof ack->boot);
   ack->seq = event.seq;
+  *uptime_ms = 0;
   return TRUE;
 }
 
@@ -101,6 +104,7 @@ gw_telemetry_take (const GwServices *services,
   GwSpoolFlags flags = gw_services_clock_is_valid (services) ? 0 : GW_SPOOL_FLAG_CLOCK_INVALID;
   GwSpoolKind kind;
   Pending *pending;
+  guint64 uptime_ms;
   GwDataAck ack;
 
   if (request->op != GW_SMP_OP_WRITE || !gw_session_is_group (session, request->group, GW_SESSION_GROUP_DATA)
@@ -111,7 +115,7 @@ gw_telemetry_take (const GwServices *services,
       refuse (session, request, GW_SMP_RC_BUSY);
       return TRUE;
     }
-  if (!decode (request, &kind, &ack))
+  if (!decode (request, &kind, &ack, &uptime_ms))
     {
       refuse (session, request, GW_SMP_RC_INVALID);
       return TRUE;
@@ -122,6 +126,7 @@ gw_telemetry_take (const GwServices *services,
   pending->request = *request;
   pending->request.body = (GwBytes) { NULL, 0 };
   pending->ack = ack;
+  pending->uptime_ms = uptime_ms;
   pending->payload = g_bytes_new (request->body.ptr, request->body.len);
   pending->stored = stored;
   pending->data = data;

@@ -13,8 +13,9 @@ G_BEGIN_DECLS
  * cannot be stored is not acknowledged, so the endpoint keeps it.
  */
 
-/* @body: the request's CBOR as it came; NULL for one that was stored before. The record is durable now. */
-typedef void (*GwTelemetryStored) (GwBytes body, gpointer data);
+/* @body: the request's CBOR as it came; NULL for one that was stored before. @uptime_ms: the endpoint's, as a report says; 0: unknown.
+ * The record is durable now. */
+typedef void (*GwTelemetryStored) (GwBytes body, guint64 uptime_ms, gpointer data);
 
 /*
  * Deals with @request if it is a report or an event: answers it, now or when it is stored, and calls @stored then. FALSE: it is
