@@ -22,7 +22,6 @@ enum
 enum
 {
   RX_IDLE,
-  RX_HELD, /* on hold: between wait frames */
   RX_FLOW, /* "clear to send" is to be pulled */
   RX_CONSECUTIVE,
 };
@@ -32,7 +31,6 @@ enum
 {
   FLOW_NONE,
   FLOW_CLEAR,
-  FLOW_WAIT,
   FLOW_OVERFLOW,
   DATA_SINGLE,
   DATA_FIRST,
@@ -151,7 +149,6 @@ gw_isotp_reset (GwIsotp *self)
   end_sending (self);
   end_receiving (self);
   self->n_flight = 0;
-  self->held = false;
 }
 
 GwStatus
@@ -217,35 +214,11 @@ queue_clear (GwIsotp *self, int64_t now)
   queue_flow (self, FLOW_CLEAR, now);
 }
 
-/* Without a wait frame left it is only waited once more. */
-static void
-queue_wait (GwIsotp *self, int64_t now)
-{
-  self->rx_state = RX_HELD;
-  self->rx_due = now + self->config.n_br;
-  if (self->rx_waits == self->config.wait_max)
-    return;
-  self->rx_waits++;
-  queue_flow (self, FLOW_WAIT, now);
-}
-
 static void
 begin_block (GwIsotp *self, int64_t now)
 {
   self->rx_block_left = self->config.block_size;
-  self->rx_waits = 0;
-  if (self->held)
-    queue_wait (self, now);
-  else
-    queue_clear (self, now);
-}
-
-void
-gw_isotp_hold (GwIsotp *self, bool hold, int64_t now)
-{
-  self->held = hold;
-  if (!hold && self->rx_state == RX_HELD)
-    queue_clear (self, now);
+  queue_clear (self, now);
 }
 
 /* A message begins: is another unfinished? */
@@ -425,9 +398,8 @@ put (GwIsotp *self, uint8_t kind, const GwIsotpPdu *pdu, GwCanFrame *frame)
 static void
 pull_flow (GwIsotp *self, int64_t now, GwCanFrame *frame)
 {
-  static const uint8_t statuses[] = {
-    [FLOW_CLEAR] = GW_ISOTP_CLEAR_TO_SEND, [FLOW_WAIT] = GW_ISOTP_WAIT, [FLOW_OVERFLOW] = GW_ISOTP_OVERFLOW
-  };
+  static const uint8_t statuses[]
+      = { [FLOW_CLEAR] = GW_ISOTP_CLEAR_TO_SEND, [FLOW_OVERFLOW] = GW_ISOTP_OVERFLOW };
   GwIsotpPdu pdu = { .kind = GW_ISOTP_FLOW,
                      .status = statuses[self->rx_flow],
                      .block_size = self->config.block_size,
@@ -515,17 +487,6 @@ gw_isotp_pull (GwIsotp *self, int64_t now, GwCanFrame *frame)
   return true;
 }
 
-static void
-confirm_flow (GwIsotp *self, uint8_t kind, int64_t now)
-{
-  if (kind == FLOW_CLEAR)
-    self->rx_due = now + self->config.n_cr;
-  else if (kind == FLOW_WAIT)
-    self->rx_due = now + self->config.n_br;
-  else
-    self->rx_due = INT64_MAX;
-}
-
 static GwIsotpEvent
 confirm_data (GwIsotp *self, int64_t now)
 {
@@ -560,9 +521,8 @@ gw_isotp_confirm (GwIsotp *self, int64_t now)
   self->counters.frames_out++;
   if (is_data (kind))
     return confirm_data (self, now);
-  /* flow control that is to be pulled or in flight by now has its own time */
-  if (is_flow (kind) && self->rx_flow == FLOW_NONE && !in_flight (self, is_flow))
-    confirm_flow (self, kind, now);
+  if (is_flow (kind))
+    self->rx_due = kind == FLOW_CLEAR ? now + self->config.n_cr : INT64_MAX;
   return GW_ISOTP_NOTHING;
 }
 
@@ -608,8 +568,6 @@ gw_isotp_unpull (GwIsotp *self)
     case GONE:
       return;
     default:
-      if (self->rx_flow != FLOW_NONE)
-        return; /* newer flow control takes its place */
       self->rx_flow = kind;
       if (kind == FLOW_CLEAR)
         self->rx_state = RX_FLOW;
@@ -646,12 +604,7 @@ tick_receiving (GwIsotp *self, int64_t now)
       end_receiving (self); /* "overflow": that message has failed already */
       return GW_ISOTP_NOTHING;
     }
-  if (self->rx_state == RX_CONSECUTIVE)
-    return fail_receiving (self, GW_ISOTP_N_TIMEOUT_CR);
-  if (self->rx_waits == self->config.wait_max)
-    return fail_receiving (self, GW_ISOTP_N_WFT_OVRN);
-  queue_wait (self, now);
-  return GW_ISOTP_NOTHING;
+  return fail_receiving (self, GW_ISOTP_N_TIMEOUT_CR);
 }
 
 GwIsotpEvent

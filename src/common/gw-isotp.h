@@ -24,13 +24,13 @@ typedef struct
   uint8_t pad_octet;     /* CC is usual */
   uint8_t block_size;    /* that we ask for in flow control; 0: no pause */
   uint8_t st_min;        /* that we ask for, as coded on the wire (9.6.5.4) */
-  uint8_t wait_max;      /* N_WFTmax: wait frames in a row that we bear, and that we send */
+  uint8_t wait_max;      /* N_WFTmax: wait frames in a row that we bear; we send none */
   uint8_t window;        /* frames pulled and not yet confirmed, 1 .. GW_ISOTP_WINDOW_MAX; consecutive frames that keep a
                             separation time still go one by one */
   int64_t n_as, n_ar;    /* a data frame, a flow control frame of ours to go out, counted from when it is ready to be pulled;
                             all of these are above 0 */
   int64_t n_bs;          /* a flow control frame to come */
-  int64_t n_br;          /* between our wait frames, while on hold; less than the other's n_bs */
+  int64_t n_br;          /* flow control of ours that is pulled later than this is counted */
   int64_t n_cs;          /* a consecutive frame of ours that is pulled later than this after it may go is counted */
   int64_t n_cr;          /* a consecutive frame to come */
 } GwIsotpConfig;
@@ -58,7 +58,7 @@ typedef enum
   GW_ISOTP_N_WRONG_SN,
   GW_ISOTP_N_INVALID_FS,
   GW_ISOTP_N_UNEXP_PDU,      /* a new first or single frame took the place of an unfinished message */
-  GW_ISOTP_N_WFT_OVRN,       /* sending: more wait frames than we bear; receiving: on hold for more than we may send */
+  GW_ISOTP_N_WFT_OVRN,       /* sending: more wait frames than we bear */
   GW_ISOTP_N_BUFFER_OVFLW,   /* sending: the receiver said so; receiving: we did */
 } GwIsotpResult;
 
@@ -79,9 +79,8 @@ typedef struct
   uint8_t *rx_buffer;
   size_t rx_size;
   uint32_t rx_len, rx_got;
-  uint8_t rx_state, rx_sn, rx_block_left, rx_waits, rx_dl;
+  uint8_t rx_state, rx_sn, rx_block_left, rx_dl;
   uint8_t rx_flow; /* flow control to be pulled */
-  bool held;
   int64_t rx_ready, rx_due;
   GwBytes tx;
   uint32_t tx_at;
@@ -104,10 +103,6 @@ void gw_isotp_reset (GwIsotp *self);
 GwStatus gw_isotp_send (GwIsotp *self, GwBytes message, int64_t now);
 bool gw_isotp_is_sending (const GwIsotp *self);
 bool gw_isotp_is_receiving (const GwIsotp *self);
-
-/* On hold, a message or block that would begin to come is put off by wait frames, as many as wait_max; then it is given up.
- * Single frames still come. Released, the other may go on at once. */
-void gw_isotp_hold (GwIsotp *self, bool hold, int64_t now);
 
 /* A frame came from the link. RECEIVED by a single frame that took the place of an unfinished message, too: that one is
  * counted in failures_in. */

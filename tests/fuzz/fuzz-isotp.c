@@ -323,10 +323,6 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
         case 7:
           tick (self, other, now);
           break;
-        case 8:
-          clean = false;
-          gw_isotp_hold (&self->isotp, op & 0x20, now);
-          break;
         case 9:
           clean = false;
           gw_isotp_reset (&self->isotp);

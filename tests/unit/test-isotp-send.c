@@ -355,12 +355,11 @@ test_unpull (void)
   assert_pull (&self, 0, "32 00 00");
   /* a newer one takes its place */
   gw_isotp_confirm (&self, 0);
-  gw_isotp_hold (&self, true, 0);
   take (&self, "10 14 01 02 03 04 05 06", 0);
-  assert_pull (&self, 0, "31 00 00");
-  gw_isotp_hold (&self, false, 0);
-  gw_isotp_unpull (&self);
   assert_pull (&self, 0, "30 00 00");
+  take (&self, "12 58 01 02 03 04 05 06", 0);
+  gw_isotp_unpull (&self);
+  assert_pull (&self, 0, "32 00 00");
 }
 
 int

@@ -360,104 +360,16 @@ test_receive_unexpected (void)
 }
 
 static void
-waits_of_2 (GwIsotpConfig *config)
-{
-  config->wait_max = 2;
-}
-
-static void
-test_hold (void)
-{
-  GwIsotp self = machine (waits_of_2);
-
-  gw_isotp_hold (&self, true, 0);
-  take (&self, "10 14 01 02 03 04 05 06", 0);
-  out (&self, 0, "31 00 00");
-  assert_no_pull (&self, 0);
-  g_assert_cmpint (take (&self, "21 07 08 09 0a 0b 0c 0d", 0), ==, GW_ISOTP_NOTHING);
-  g_assert_cmpuint (self.counters.ignored, ==, 1);
-  gw_isotp_hold (&self, false, 100);
-  out (&self, 100, "30 00 00");
-  gw_isotp_hold (&self, true, 100); /* from the next block or message on */
-  take (&self, "21 07 08 09 0a 0b 0c 0d", 200);
-  g_assert_cmpint (take (&self, "22 0e 0f 10 11 12 13 14", 300), ==, GW_ISOTP_RECEIVED);
-
-  /* wait frames every n_br, until they are used up */
-  take (&self, "10 14 01 02 03 04 05 06", 1 * SECOND);
-  assert_pull (&self, 1 * SECOND, "31 00 00");
-  gw_isotp_confirm (&self, 1 * SECOND + 5);
-  g_assert_cmpint (tick_at (&self, 1 * SECOND + 5 + 500 * MS), ==, GW_ISOTP_NOTHING);
-  out (&self, 2 * SECOND, "31 00 00");
-  assert_receive_failed (&self, tick_at (&self, 2 * SECOND + 500 * MS), GW_ISOTP_N_WFT_OVRN);
-  /* single frames come all the same */
-  g_assert_cmpint (take (&self, "01 01", 3 * SECOND), ==, GW_ISOTP_RECEIVED);
-
-  /* a wait frame that does not get out */
-  take (&self, "10 14 01 02 03 04 05 06", 4 * SECOND);
-  assert_pull (&self, 4 * SECOND, "31 00 00");
-  g_assert_cmpint (tick_at (&self, 5 * SECOND), ==, GW_ISOTP_RECEIVE_FAILED);
-  g_assert_cmpint (gw_isotp_receive_failure (&self), ==, GW_ISOTP_N_TIMEOUT_A);
-
-  /* taken back */
-  take (&self, "10 14 01 02 03 04 05 06", 6 * SECOND);
-  assert_pull (&self, 6 * SECOND, "31 00 00");
-  gw_isotp_unpull (&self);
-  out (&self, 6 * SECOND, "31 00 00");
-  gw_isotp_hold (&self, false, 6 * SECOND);
-  out (&self, 6 * SECOND, "30 00 00");
-}
-
-/* More flow control before the last has gone out, and data beside it. */
-static void
-test_hold_in_flight (void)
-{
-  GwIsotp self = machine (window3);
-
-  begin (&self, 20, 0);
-  assert_pull (&self, 0, "10 14 01 02 03 04 05 06");
-  gw_isotp_hold (&self, true, 0);
-  take (&self, "10 14 01 02 03 04 05 06", 0);
-  assert_pull (&self, 0, "31 00 00");
-  gw_isotp_confirm (&self, 10);
-  g_assert_cmpint (gw_isotp_due (&self), ==, SECOND);
-  gw_isotp_hold (&self, false, 20);
-  gw_isotp_hold (&self, false, 21);
-  gw_isotp_confirm (&self, 30);
-  g_assert_cmpint (gw_isotp_due (&self), ==, 10 + SECOND); /* flow control for us; theirs is at 20 */
-  gw_isotp_reset (&self);
-
-  gw_isotp_hold (&self, true, 0);
-  take (&self, "10 14 01 02 03 04 05 06", 0);
-  assert_pull (&self, 0, "31 00 00");
-  gw_isotp_hold (&self, false, 20);
-  assert_pull (&self, 30, "30 00 00");
-  gw_isotp_confirm (&self, 40);
-  g_assert_cmpint (gw_isotp_due (&self), ==, 20 + SECOND);
-  gw_isotp_confirm (&self, 50);
-  g_assert_cmpint (gw_isotp_due (&self), ==, 50 + SECOND);
-}
-
-static void
 no_waits (GwIsotpConfig *config)
 {
   config->wait_max = 0;
 }
 
 static void
-test_hold_without_waits (void)
+test_bears_no_waits (void)
 {
   GwIsotp self = machine (no_waits);
 
-  gw_isotp_hold (&self, true, 0);
-  gw_isotp_hold (&self, true, 0);
-  take (&self, "10 14 01 02 03 04 05 06", 0);
-  assert_no_pull (&self, 0);
-  assert_receive_failed (&self, tick_at (&self, 500 * MS), GW_ISOTP_N_WFT_OVRN);
-  take (&self, "10 14 01 02 03 04 05 06", 1 * SECOND);
-  gw_isotp_hold (&self, false, 1 * SECOND);
-  out (&self, 1 * SECOND, "30 00 00");
-  /* and we bear none */
-  self = machine (no_waits);
   begin (&self, 20, 1 * SECOND);
   out (&self, 1 * SECOND, "10 14 01 02 03 04 05 06");
   assert_send_failed (&self, take (&self, "31 00 00", 1 * SECOND), GW_ISOTP_N_WFT_OVRN);
@@ -566,9 +478,7 @@ main (int argc, char **argv)
     { "data-overtakes-confirmation", test_data_overtakes_confirmation },
     { "receive-overflow", test_receive_overflow },
     { "receive-unexpected", test_receive_unexpected },
-    { "hold", test_hold },
-    { "hold-in-flight", test_hold_in_flight },
-    { "hold-without-waits", test_hold_without_waits },
+    { "bears-no-waits", test_bears_no_waits },
     { "both", test_both },
     { "reset", test_reset },
     { "late", test_late },
