@@ -186,10 +186,11 @@ gw_inventory_decide (GwInventory *self,
             g_strdup ("not in a trusted manifest: nobody vouches that it is genuine"),
             g_strdup ("import the vendor's manifest with `gangwayctl inventory import MANIFEST SIGNATURE`"));
   else if (!a->claimed)
-    refuse (
-        a, GW_ADMISSION_NOT_CLAIMED, g_strdup_printf ("in manifest %s, but claimed by no batch", a->manifest),
-        g_strdup_printf (
-            "claim it with `gangwayctl batch add NAME POLICY FILE` or `gangwayctl approve %s POLICY`", id));
+    refuse (a, GW_ADMISSION_NOT_CLAIMED,
+            g_strdup_printf ("in manifest %s, but claimed by no batch", a->manifest),
+            g_strdup_printf ("claim it with `gangwayctl batch add NAME FILE --policy POLICY` or `gangwayctl "
+                             "approve %s --policy POLICY`",
+                             id));
   else
     judge_policy (a, policies);
   return g_steal_pointer (&a);

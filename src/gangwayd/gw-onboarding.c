@@ -207,7 +207,7 @@ connect_uplink (GwEndpoint *self, GwPolicy *policy)
     self->courier = gw_courier_new (self->services, &order, &courier_events, self, &error);
   if (self->courier == NULL)
     {
-      gw_endpoint_set_reason (self, error->message, "correct the policy, then `gangwayctl policies --reload`");
+      gw_endpoint_set_reason (self, error->message, "correct the policy, then `gangwayctl reload`");
       gw_endpoint_settle (self, error);
       return;
     }

@@ -708,6 +708,7 @@ test_decide (Fixture *f, gconstpointer unused)
   g_assert_cmpint (a->verdict, ==, GW_ADMISSION_NOT_CLAIMED);
   g_assert_cmpstr (a->reason, ==, "in manifest first, but claimed by no batch");
   g_assert_nonnull (strstr (a->remedy, id));
+  g_assert_nonnull (strstr (a->remedy, "batch add NAME FILE --policy POLICY"));
   g_assert_cmpstr (a->serial, ==, "SN3");
   gw_admission_free (a);
 
