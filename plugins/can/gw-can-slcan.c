@@ -441,10 +441,26 @@ answers_to (Slcan *self, Asked wanted, gint64 now)
   return FALSE;
 }
 
+/* Some adapters repeat what they are told before they answer it. Taken for a frame of the bus, our own question would be
+ * that of another master. */
+static gboolean
+is_echo (Slcan *self, const GwCanFrame *frame)
+{
+  for (guint i = 0; i < self->link.n_flights; i++)
+    {
+      const GwCanFrame *ours = &gw_can_link_flight (&self->link, i)->frame;
+
+      if (ours->id == frame->id && ours->extended == frame->extended && ours->remote == frame->remote
+          && ours->fd == frame->fd && ours->len == frame->len && memcmp (ours->data, frame->data, frame->len) == 0)
+        return TRUE;
+    }
+  return FALSE;
+}
+
 static void
 take_frame (Slcan *self, const GwCanFrame *frame, gint64 now)
 {
-  if (self->step != STEP_RUNNING)
+  if (self->step != STEP_RUNNING || is_echo (self, frame))
     return;
   self->heard = TRUE;
   /* What we have in the adapter had to wait for it. */

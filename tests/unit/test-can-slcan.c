@@ -30,6 +30,7 @@ typedef struct
   guint frames;   /* asked to send */
   guint outstanding, outstanding_max;
   gboolean mute, mute_frames;
+  gboolean echo; /* says first what it was told */
   const char *refuse; /* first letters of what is refused */
   guint bel;          /* so many frames more are refused */
   guint8 flags;
@@ -78,6 +79,16 @@ answer_frame (Test *test, const GwSlcanLine *line)
 }
 
 static void
+repeat (Test *test, const GwSlcanLine *line)
+{
+  char text[GW_SLCAN_LINE_MAX + 1] = "";
+  size_t len;
+
+  if (gw_slcan_encode (line, text, GW_SLCAN_LINE_MAX, &len) == GW_OK)
+    answer (test, text);
+}
+
+static void
 answer_line (Test *test, const GwSlcanLine *line)
 {
   static const char letters[] = {
@@ -89,6 +100,8 @@ answer_line (Test *test, const GwSlcanLine *line)
   };
   char status[8];
 
+  if (test->echo)
+    repeat (test, line);
   if (line->kind == GW_SLCAN_FRAME)
     {
       answer_frame (test, line);
@@ -450,6 +463,19 @@ test_full (Test *test, gconstpointer data)
   g_assert_cmpuint (test->unsent, ==, 0);
 }
 
+/* What the adapter repeats has not been on the bus; the same from the bus counts. */
+static void
+test_echo (Test *test, gconstpointer data)
+{
+  test->echo = TRUE;
+  bring_up (test);
+  test->to_send = 20;
+  WAIT (test, test->sent == 20);
+  g_assert_cmpuint (test->received, ==, 0);
+  answer (test, "T18DA01F180000000000000000\r");
+  WAIT (test, test->received == 1);
+}
+
 /* "Full" and nothing else, while the flags are good: somebody is told. */
 static void
 test_takes_nothing (Test *test, gconstpointer data)
@@ -589,6 +615,7 @@ main (int argc, char **argv)
   ADD ("/can-slcan/mute-frames", test_mute_frames);
   ADD ("/can-slcan/late", test_late);
   ADD ("/can-slcan/full", test_full);
+  ADD ("/can-slcan/echo", test_echo);
   ADD ("/can-slcan/takes-nothing", test_takes_nothing);
   ADD ("/can-slcan/pace", test_pace);
   ADD ("/can-slcan/flags", test_flags);
