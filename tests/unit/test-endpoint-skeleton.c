@@ -46,8 +46,9 @@ on_told (GDBusConnection *connection,
          GVariant *parameters,
          gpointer data)
 {
-  g_autoptr (GVariant) expected = g_variant_ref_sink (g_variant_parse (
-      NULL, "('" ENDPOINT "', @a{sv} {}, ['LastSeen', 'ReportsAcknowledged', 'ReportsDelivered', 'ReportsLost'])", NULL, NULL, NULL));
+  g_autoptr (GVariant) expected
+      = g_variant_parse (NULL, "('" ENDPOINT "', @a{sv} {}, ['LastSeen', 'ReportsAcknowledged', 'ReportsDelivered', 'ReportsLost'])",
+                         NULL, NULL, NULL);
   Lab *lab = data;
 
   g_assert_cmpstr (path, ==, PATH);

@@ -101,7 +101,7 @@ assert_shows (GVariant *all, const char *path, GDBusObjectSkeleton *object)
   g_assert_cmpuint (g_variant_n_children (faces), ==, g_list_length (interfaces));
   for (GList *l = interfaces; l != NULL; l = l->next)
     {
-      g_autoptr (GVariant) said = g_variant_ref_sink (g_dbus_interface_skeleton_get_properties (l->data));
+      g_autoptr (GVariant) said = g_dbus_interface_skeleton_get_properties (l->data);
       g_autoptr (GVariant) shown
           = g_variant_lookup_value (faces, g_dbus_interface_skeleton_get_info (l->data)->name, G_VARIANT_TYPE_VARDICT);
 
@@ -114,7 +114,7 @@ assert_shows (GVariant *all, const char *path, GDBusObjectSkeleton *object)
 static void
 assert_signal (Lab *lab, guint i, const char *name, const char *parameters)
 {
-  g_autoptr (GVariant) expected = g_variant_ref_sink (g_variant_parse (NULL, parameters, NULL, NULL, NULL)), found = NULL;
+  g_autoptr (GVariant) expected = g_variant_parse (NULL, parameters, NULL, NULL, NULL), found = NULL;
   const char *said;
 
   g_assert_cmpuint (lab->signals->len, >, i);
