@@ -112,6 +112,18 @@ class Guest(unittest.TestCase):
                 wait("the guest to end", lambda: not of_guest(self.folder), PATIENCE)
                 print(f"# gone {time.monotonic() - begin:.1f} s after {sig.name}", flush=True)
 
+    def test_a_killed_kernel_takes_its_processes_along(self):
+        """They are processes of this machine, and what they ask of it is traced away by the kernel alone."""
+        with tempfile.TemporaryDirectory() as other:
+            loop = f"import itertools, os; [os.mkdir('{other}/%d' % i) for i in itertools.count()]"
+            with subprocess.Popen(["bash", SCRIPT, self.folder, f'echo up; exec /usr/bin/python3 -c "{loop}"'],
+                                  stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as caller:
+                self.assertEqual(caller.stdout.readline(), "up\n")
+                os.kill(min(of_guest(self.folder)), signal.SIGKILL)
+                wait("all to end", lambda: not of_guest(self.folder), PATIENCE)
+                self.assertEqual(caller.wait(PATIENCE), 125)
+            self.assertEqual(os.listdir(other), [])
+
     def test_bad_use_is_refused(self):
         for args in ([], ["/nowhere"], ["-x", "/", "true"]):
             done = subprocess.run(["bash", SCRIPT, *args], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)

@@ -74,7 +74,7 @@ chmod 755 "$folder/.init"
 exec 3> >(exec cat)
 printer=$!
 rc=0
-LD_PRELOAD=$build/tests/vm/uml-xstate.so TMPDIR=$memory setpriv --pdeathsig TERM timeout -k 5 "$seconds" \
+LD_PRELOAD=$build/tests/vm/uml-ptrace.so TMPDIR=$memory setpriv --pdeathsig TERM timeout -k 5 "$seconds" \
   linux.uml rootfstype=hostfs rootflags=/ ro "mem=${mib}M" con=null con0=null,fd:2 con1=null,fd:1 quiet panic=-1 noreboot \
   "uml_dir=$folder/.uml/" "init=$folder/.init" </dev/null >&3 2>"$folder/console.log" 3>&- &
 machine=$!
@@ -83,7 +83,9 @@ exec 3>&-
 trap 'kill $machine 2>/dev/null || true' EXIT
 trap 'exit 143' TERM INT HUP
 wait "$machine" || rc=$?
+# One that was killed leaves helpers behind, which wait for ever and hold its output.
+pkill -KILL -f "init=$folder/.init" || true
 wait "$printer" || true
-[ $rc = 124 ] || [ $rc = 137 ] && { echo "uml.sh: timed out after $seconds s; see $folder/console.log" >&2; exit 124; }
+[ $rc = 124 ] || { [ $rc = 137 ] && [ $SECONDS -ge "$seconds" ]; } && { echo "uml.sh: timed out after $seconds s; see $folder/console.log" >&2; exit 124; }
 [ -s "$folder/.rc" ] || { echo "uml.sh: the guest died; see $folder/console.log" >&2; exit 125; }
 exit "$(cat "$folder/.rc")"

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Lets user-mode-linux run on processors whose register state is longer than it knows (AMX: 11,008 octets).
- * Preloaded.
+ * What linux.uml's ptrace() lacks. Preloaded. One thread only calls it there.
  *
- * Debian 12's linux.uml (6.1) reads and writes its processes' registers with PTRACE_GETREGSET and _SETREGSET
- * (NT_X86_XSTATE) through a buffer of fixed length. The host's kernel truncates what is read, but refuses to
- * write anything that is not as long as its own state (EFAULT; x86/kernel/fpu/regset.c), so that the guest
- * panics at its first process. Here what is read is cut to the caller's length and what is written is filled
- * up with zeros. That loses nothing: a component above that length is in its initial state, for AMX has to be
- * asked for (arch_prctl), which the guest's kernel does not know.
+ * Its processes are processes of this machine, whose system calls it traces away. Should it be killed, they would
+ * go on untraced: as root, on the real files (tens of thousands of folders in two seconds, seen). So they get
+ * PTRACE_O_EXITKILL, which Debian 12's (6.1) does not ask for.
  *
- * One thread only calls ptrace there. Nothing else is changed.
+ * And it runs on processors whose register state is longer than it knows (AMX: 11,008 octets). It reads and
+ * writes its processes' registers with PTRACE_GETREGSET and _SETREGSET (NT_X86_XSTATE) through a buffer of fixed
+ * length. The host's kernel truncates what is read, but refuses to write anything that is not as long as its own
+ * state (EFAULT; x86/kernel/fpu/regset.c), so that the guest panics at its first process. Here what is read is cut
+ * to the caller's length and what is written is filled up with zeros. That loses nothing: a component above that
+ * length is in its initial state, for AMX has to be asked for (arch_prctl), which the guest's kernel does not know.
  */
 #include <dlfcn.h>
 #include <elf.h>
@@ -22,6 +23,7 @@
 #include <sys/uio.h>
 
 #define STATE_MAX 65536
+#define OLD_SETOPTIONS 21 /* asm/ptrace-abi.h */
 #define HEADER_AT 512 /* XSTATE_BV, in the standard format (Intel SDM 1, 13.4.2) */
 
 static long (*real) (int request, ...);
@@ -92,5 +94,7 @@ ptrace (enum __ptrace_request request, ...)
     return get_state (pid, data);
   if (request == PTRACE_SETREGSET && address == (void *)NT_X86_XSTATE)
     return set_state (pid, data);
+  if (request == PTRACE_SETOPTIONS || (int)request == OLD_SETOPTIONS)
+    data = (void *)((uintptr_t)data | PTRACE_O_EXITKILL);
   return real ((int)request, pid, address, data);
 }
