@@ -49,8 +49,7 @@ gw_test_plugin_open_line (GwTestPlugin *self)
   g_assert_cmpint (grantpt (self->master), ==, 0);
   g_assert_cmpint (unlockpt (self->master), ==, 0);
   g_assert_cmpint (ptsname_r (self->master, name, sizeof name), ==, 0);
-  g_free (self->device);
-  self->device = g_strdup (name);
+  g_assert_cmpint (symlink (name, self->device), ==, 0);
   gw_test_plugin_listen (self, TRUE);
 }
 
@@ -58,6 +57,7 @@ void
 gw_test_plugin_hang_up (GwTestPlugin *self)
 {
   gw_test_plugin_listen (self, FALSE);
+  unlink (self->device);
   if (self->master >= 0)
     close (self->master);
   self->master = -1;
@@ -214,9 +214,14 @@ gw_test_plugin_expect (GwTestPlugin *self, GwBusmsgType type)
 void
 gw_test_plugin_init (GwTestPlugin *self, const char *policy_file, GwTestPluginOctets octets, gpointer owner)
 {
+  g_autoptr (GError) error = NULL;
+
   *self = (GwTestPlugin){ .said = -1, .octets = octets, .owner = owner };
   self->dbus = gw_test_bus_new (policy_file);
   self->agent = gw_fake_agent_new (self->dbus, GW_FAKE_AGENT_GOOD);
+  self->dir = g_dir_make_tmp ("gw-line-XXXXXX", &error);
+  g_assert_no_error (error);
+  self->device = g_build_filename (self->dir, "line", NULL);
   gw_test_plugin_open_line (self);
 }
 
@@ -228,5 +233,7 @@ gw_test_plugin_clear (GwTestPlugin *self)
   gw_test_plugin_hang_up (self);
   g_clear_pointer (&self->agent, gw_fake_agent_free);
   gw_test_bus_free (self->dbus);
+  rmdir (self->dir);
   g_free (self->device);
+  g_free (self->dir);
 }

@@ -18,7 +18,9 @@ typedef struct
   GwTestBus *dbus;
   GwFakeAgent *agent;
   int master;   /* the test's end of the line, -1: hung up */
-  char *device; /* the plugin's */
+  char *dir;
+  char *device; /* the plugin's: a link of this test's own, gone before the terminal is. Its number is soon somebody else's,
+                 * in a test that runs beside this one, and the plugin tries again for ever. */
   GPid pid;     /* 0: there is none */
   int said;     /* a file for what plugins say; -1: goes where this test's goes */
   GwTestPluginOctets octets;
