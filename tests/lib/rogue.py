@@ -184,7 +184,7 @@ class Client:
     def _down(self, datagram):
         try:
             self.line.send(datagram)
-        except (BlockingIOError, ConnectionError):
+        except OSError:  # full, or the peer has ended (ENOTCONN is no ConnectionError)
             pass
 
     def _up(self, fd, condition):

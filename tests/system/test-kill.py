@@ -61,8 +61,11 @@ class Kill(unittest.TestCase):
             ended = [lab.agent, *lab.plugins.values()]
             for process in ended:
                 process.may_fail = True  # as they must: whoever supervises them starts them again
+            old = lab.daemon.pid
             lab.daemon.kill()
-            wait("a new bus", lambda: lab.bus.connection.is_closed() and listens(lab.path("bus.socket")))
+            # The old one's socket takes connections until the last of it has gone.
+            wait("a new bus", lambda: (lab.bus.connection.is_closed() and lab.daemon.pid not in (None, old)
+                                       and listens(lab.path("bus.socket"))))
             lab.bus = Client(lab.address)
             lab.wait_agent()
             lab.wait_online(timeout=90)
