@@ -186,6 +186,29 @@ def latency(args):
         yield from yardstick.latencies(lab, args.seconds)
 
 
+def signatures(args):
+    """Every endpoint signs two seconds late, and the broker has gone and come back: how soon calls on D-Bus are answered meanwhile."""
+    with Lab(endpoints=args.endpoints, build=args.build) as lab:
+        lab.start()
+        lab.wait_online(timeout=300)
+        lab.storm(lambda: False, 1)
+        threads, most, times, starts = lab.agent_threads(), 0, [], lab.broker.process.starts
+        lab.control("sign-delay all 2000")
+        lab.broker.process.kill()
+        wait("the broker's restart", lambda: lab.broker.process.starts > starts)
+        lab.broker.wait_ready()
+        begin = time.monotonic()
+        online = lambda: sum(e.get("State") == "online" for e in lab.bus.of("Endpoint").values())
+        wait("the connections' end", lambda: online() < lab.endpoints)
+        while online() < lab.endpoints:
+            times += lab.storm(lambda: online() == lab.endpoints, 0.25)
+            most = max(most, lab.agent_threads())
+        times.sort()
+        yield {"bench": "signatures", "endpoints": args.endpoints, "late_s": 2, "seconds_to_all_online": round(time.monotonic() - begin, 1),
+               "calls": len(times), "p50_ms": round(times[len(times) // 2], 1), "longest_ms": round(times[-1], 1),
+               "threads_before": threads, "threads_at_most": most}
+
+
 def yardsticks(args):
     """The yardsticks alone; delivery and latency have them in their own runs."""
     with Lab(endpoints=0, build=args.build, broker_saves=False) as lab:
@@ -229,7 +252,7 @@ def main():
                         help="endpoints that scale compares (100,1000)")
     parser.add_argument("--build", default="build", help=argparse.SUPPRESS)
     args = parser.parse_args()
-    benches = {"poweron": poweron, "onboard": onboard, "delivery": delivery, "latency": latency,
+    benches = {"poweron": poweron, "onboard": onboard, "delivery": delivery, "latency": latency, "signatures": signatures,
                "scale": lambda args: scale.scale(args, pause, (broker_restart, agent_restart)),
                "can": lambda args: canbus.can(args, pause, cpu_seconds), "rs485": lambda args: rs485.rs485(args, pause)}
     alone = {"yardstick": yardsticks}

@@ -21,7 +21,7 @@ import time
 import pki
 from broker import Broker, Subscriber
 from bus import NAME, ROOT, Client, write_config
-from supervisor import PATIENCE, Supervisor, Timeout, wait, within
+from supervisor import PATIENCE, Supervisor, Timeout, pause, wait, within
 
 SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 POLICY = "lab"
@@ -318,6 +318,20 @@ class Lab:
 
     def acked(self, n):
         return self.sim_status(n)["acked"]
+
+    def agent_threads(self):
+        return len(os.listdir(f"/proc/{self.agent.pid}/task"))
+
+    def storm(self, over, seconds):
+        """Calls the agent again and again, until over() or for a while; how long each answer took, in ms."""
+        times = []
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and not over():
+            begin = time.monotonic()
+            self.bus.call(ROOT, "org.freedesktop.DBus.Properties", "Get", "(ss)", f"{NAME}.Manager", "Version")
+            times.append((time.monotonic() - begin) * 1000)
+            pause(0.01)
+        return times
 
     def wait_flow(self, n, more=2, timeout=20.0):
         """Waits until the endpoint on port n had `more` reports acknowledged and delivered in its own name."""
