@@ -110,6 +110,7 @@ NOT_RUN = {
     "./run demo --bus rs485": "as above; test-rs485.py has what it shows",
     "./run bench scale": "the test bench-scale runs it with fewer endpoints",
     "./run bench rs485": "takes minutes and the machine for itself",
+    "./run bench signatures --endpoints 100": "takes the machine for itself; the test slow-signatures asks in the same way",
     "install -D -m 644 /usr/share/doc/gangway/examples/gangway-rs485.conf "
     "/etc/systemd/system/gangway-serial@ttyUSB0.service.d/rs485.conf": "needs systemd; test-installed-files.py holds the drop-in to the unit",
     "systemctl restart gangway-serial@ttyUSB0": "as above",
